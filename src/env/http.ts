@@ -1,0 +1,65 @@
+/** Who is on the other end of a connection, as far as the transport can tell. */
+export interface Peer {
+  readonly address: string;
+  /** Subject of a client certificate that OUR authority signed; absent otherwise. Never an unverified one. */
+  readonly certificate?: { readonly commonName: string; readonly organizations: readonly string[] };
+}
+
+/** One accepted WebSocket, binary frames both ways. */
+export interface WebSocketConnection {
+  /** The subprotocol that was agreed on, "" when none. */
+  readonly protocol: string;
+  /** Resolves when the frame is handed to the kernel or the connection is gone: await it, and slow readers bound us. */
+  send(frame: Uint8Array): Promise<void>;
+  /** The peer's frames, in order; ends when the connection does. */
+  readonly messages: AsyncIterable<Uint8Array>;
+  close(code: number, reason?: string): void;
+}
+
+export interface WebSocketAccept {
+  /** The subprotocol to agree on; must be one that the client offered. */
+  readonly protocol: string;
+  /** Called once the handshake is done. The connection is closed with 1011 when it rejects. */
+  serve(connection: WebSocketConnection): Promise<void>;
+}
+
+export interface HttpHandler {
+  fetch(request: Request, peer: Peer): Promise<Response>;
+  /** A request to upgrade to WebSocket; answer with a Response to refuse it. */
+  upgrade(request: Request, peer: Peer): Promise<WebSocketAccept | Response>;
+}
+
+export interface ListenOptions {
+  readonly address: string;
+  /** 0 picks a free one. */
+  readonly port: number;
+  /** PEM. Absent: plain HTTP (only for sockets that never leave the machine). */
+  readonly tls?: { readonly certificatePem: string; readonly privateKeyPem: string; readonly clientCaPem: string };
+}
+
+export interface Listening {
+  readonly port: number;
+  /** Replaces the certificate for new connections, without closing the old ones. */
+  renew(tls: { readonly certificatePem: string; readonly privateKeyPem: string }): void;
+  /** Stops accepting, ends what runs within `graceMs` milliseconds, then cuts it. */
+  close(graceMs: number): Promise<void>;
+}
+
+export interface HttpServer {
+  listen(options: ListenOptions, handler: HttpHandler): Promise<Listening>;
+}
+
+/** A global-fetch-like client that takes PEM for TLS. */
+export interface HttpClient {
+  fetch(
+    url: string,
+    init?: RequestInit & {
+      readonly tls?: {
+        readonly caPem?: string;
+        readonly insecureSkipVerify?: boolean;
+        readonly certificatePem?: string;
+        readonly privateKeyPem?: string;
+      };
+    },
+  ): Promise<Response>;
+}

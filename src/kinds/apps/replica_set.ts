@@ -1,0 +1,45 @@
+import { PodTemplateSpec } from "../core/pod_spec.ts";
+import { LabelSelector, ObjectMeta } from "../meta.ts";
+import { type Infer, int32, int64, list, message, optional, required, string, time } from "../schema.ts";
+
+export const ReplicaSetSpec = message("io.k8s.api.apps.v1.ReplicaSetSpec", {
+  minReadySeconds: optional(4, int32),
+  replicas: optional(1, int32),
+  selector: required(2, LabelSelector),
+  template: optional(3, PodTemplateSpec),
+});
+export type ReplicaSetSpec = Infer<typeof ReplicaSetSpec>;
+
+export const ReplicaSetCondition = message("io.k8s.api.apps.v1.ReplicaSetCondition", {
+  lastTransitionTime: optional(3, time),
+  message: optional(5, string),
+  reason: optional(4, string),
+  status: required(2, string),
+  type: required(1, string),
+});
+export type ReplicaSetCondition = Infer<typeof ReplicaSetCondition>;
+
+export const ReplicaSetStatus = message("io.k8s.api.apps.v1.ReplicaSetStatus", {
+  availableReplicas: optional(5, int32),
+  conditions: optional(6, list(ReplicaSetCondition), {
+    patchMergeKey: "type",
+    patchStrategy: "merge",
+    listType: "map",
+    listMapKeys: ["type"],
+  }),
+  fullyLabeledReplicas: optional(2, int32),
+  observedGeneration: optional(3, int64),
+  readyReplicas: optional(4, int32),
+  replicas: required(1, int32),
+  terminatingReplicas: optional(7, int32),
+});
+export type ReplicaSetStatus = Infer<typeof ReplicaSetStatus>;
+
+export const ReplicaSet = message("io.k8s.api.apps.v1.ReplicaSet", {
+  apiVersion: optional([], string),
+  kind: optional([], string),
+  metadata: optional(1, ObjectMeta),
+  spec: optional(2, ReplicaSetSpec),
+  status: optional(3, ReplicaSetStatus),
+});
+export type ReplicaSet = Infer<typeof ReplicaSet>;

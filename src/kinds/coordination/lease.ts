@@ -1,0 +1,21 @@
+import { ObjectMeta } from "../meta.ts";
+import { type Infer, int32, message, microTime, optional, string } from "../schema.ts";
+
+export const LeaseSpec = message("io.k8s.api.coordination.v1.LeaseSpec", {
+  acquireTime: optional(3, microTime),
+  holderIdentity: optional(1, string),
+  leaseDurationSeconds: optional(2, int32),
+  leaseTransitions: optional(5, int32),
+  preferredHolder: optional(7, string),
+  renewTime: optional(4, microTime),
+  strategy: optional(6, string),
+});
+export type LeaseSpec = Infer<typeof LeaseSpec>;
+
+export const Lease = message("io.k8s.api.coordination.v1.Lease", {
+  apiVersion: optional([], string),
+  kind: optional([], string),
+  metadata: optional(1, ObjectMeta),
+  spec: optional(2, LeaseSpec),
+});
+export type Lease = Infer<typeof Lease>;

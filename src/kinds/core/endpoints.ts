@@ -1,0 +1,42 @@
+import { ObjectMeta } from "../meta.ts";
+import { type Infer, int32, list, message, optional, required, string } from "../schema.ts";
+import { ObjectReference } from "./reference.ts";
+
+export const EndpointAddress = message(
+  "io.k8s.api.core.v1.EndpointAddress",
+  {
+    hostname: optional(3, string),
+    ip: required(1, string),
+    nodeName: optional(4, string),
+    targetRef: optional(2, ObjectReference),
+  },
+  { mapType: "atomic" },
+);
+export type EndpointAddress = Infer<typeof EndpointAddress>;
+
+export const EndpointPort = message(
+  "io.k8s.api.core.v1.EndpointPort",
+  {
+    appProtocol: optional(4, string),
+    name: optional(1, string),
+    port: required(2, int32),
+    protocol: optional(3, string),
+  },
+  { mapType: "atomic" },
+);
+export type EndpointPort = Infer<typeof EndpointPort>;
+
+export const EndpointSubset = message("io.k8s.api.core.v1.EndpointSubset", {
+  addresses: optional(1, list(EndpointAddress), { listType: "atomic" }),
+  notReadyAddresses: optional(2, list(EndpointAddress), { listType: "atomic" }),
+  ports: optional(3, list(EndpointPort), { listType: "atomic" }),
+});
+export type EndpointSubset = Infer<typeof EndpointSubset>;
+
+export const Endpoints = message("io.k8s.api.core.v1.Endpoints", {
+  apiVersion: optional([], string),
+  kind: optional([], string),
+  metadata: optional(1, ObjectMeta),
+  subsets: optional(2, list(EndpointSubset), { listType: "atomic" }),
+});
+export type Endpoints = Infer<typeof Endpoints>;

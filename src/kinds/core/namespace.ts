@@ -1,0 +1,36 @@
+import { ObjectMeta } from "../meta.ts";
+import { type Infer, list, message, optional, required, string, time } from "../schema.ts";
+
+export const NamespaceSpec = message("io.k8s.api.core.v1.NamespaceSpec", {
+  finalizers: optional(1, list(string), { listType: "atomic" }),
+});
+export type NamespaceSpec = Infer<typeof NamespaceSpec>;
+
+export const NamespaceCondition = message("io.k8s.api.core.v1.NamespaceCondition", {
+  lastTransitionTime: optional(4, time),
+  message: optional(6, string),
+  reason: optional(5, string),
+  status: required(2, string),
+  type: required(1, string),
+});
+export type NamespaceCondition = Infer<typeof NamespaceCondition>;
+
+export const NamespaceStatus = message("io.k8s.api.core.v1.NamespaceStatus", {
+  conditions: optional(2, list(NamespaceCondition), {
+    patchMergeKey: "type",
+    patchStrategy: "merge",
+    listType: "map",
+    listMapKeys: ["type"],
+  }),
+  phase: optional(1, string),
+});
+export type NamespaceStatus = Infer<typeof NamespaceStatus>;
+
+export const Namespace = message("io.k8s.api.core.v1.Namespace", {
+  apiVersion: optional([], string),
+  kind: optional([], string),
+  metadata: optional(1, ObjectMeta),
+  spec: optional(2, NamespaceSpec),
+  status: optional(3, NamespaceStatus),
+});
+export type Namespace = Infer<typeof Namespace>;

@@ -1,0 +1,13 @@
+import { ObjectMeta } from "../meta.ts";
+import { boolean, bytes, type Infer, map, message, optional, string } from "../schema.ts";
+
+export const Secret = message("io.k8s.api.core.v1.Secret", {
+  apiVersion: optional([], string),
+  data: optional(2, map(bytes)),
+  immutable: optional(5, boolean),
+  kind: optional([], string),
+  metadata: optional(1, ObjectMeta),
+  stringData: optional(4, map(string)),
+  type: optional(3, string),
+});
+export type Secret = Infer<typeof Secret>;
