@@ -1,0 +1,52 @@
+import { describe, expect, test } from "bun:test";
+import { ConfigError, readConfig } from "./config.ts";
+
+function read(argv: string[], environment: Record<string, string> = {}, yaml: unknown = undefined) {
+  return readConfig({
+    argv,
+    environment,
+    readYaml: () => yaml,
+    hostName: () => "Boat",
+    hostAddress: () => "192.0.2.7",
+  });
+}
+
+describe("readConfig", () => {
+  test("fills in the published defaults and what the machine knows", () => {
+    const config = read([]);
+    expect(config.dataDir).toBe("/var/lib/wherry");
+    expect(config.writeKubeconfig).toBe("/var/lib/wherry/kubeconfig.yaml");
+    expect(config.nodeName).toBe("boat");
+    expect(config.nodeIp).toBe("192.0.2.7");
+    expect(config.httpsListenPort).toBe(6443);
+    expect(config.nodePortRange).toEqual({ from: 30000, to: 32767 });
+  });
+
+  test("a flag wins over a variable, a variable over the file", () => {
+    const environment = { WHERRY_HTTPS_LISTEN_PORT: "7000", WHERRY_NODE_NAME: "fromvar" };
+    const file = { "https-listen-port": 8000, "node-name": "fromfile", "log-level": "warn" };
+    const config = read(["--https-listen-port=6000", "--config", "/etc/w.yaml"], environment, file);
+    expect(config.httpsListenPort).toBe(6000);
+    expect(config.nodeName).toBe("fromvar");
+    expect(config.logLevel).toBe("warn");
+  });
+
+  test("an unknown flag gets the nearest word", () => {
+    expect(() => read(["--data-dri", "/x"])).toThrow(
+      new ConfigError("unknown setting --data-dri: did you mean data-dir?; see wherry up --help"),
+    );
+  });
+
+  test("a bad value is named with its source and what it must be", () => {
+    expect(() => read(["--https-listen-port", "70000"])).toThrow(
+      new ConfigError('--https-listen-port "70000" must be at most 65535'),
+    );
+    expect(() => read([], { WHERRY_CLUSTER_CIDR: "10.42.0.1/16" })).toThrow(
+      /^WHERRY_CLUSTER_CIDR "10.42.0.1\/16" must be/,
+    );
+  });
+
+  test("a token is never repeated in an error", () => {
+    expect(() => read(["--token", "short"])).toThrow(new ConfigError("--token must have at least 16 characters"));
+  });
+});
