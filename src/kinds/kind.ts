@@ -9,7 +9,7 @@ export interface KubeObject {
   metadata?: ObjectMeta | undefined;
 }
 
-type Present<T, Key extends string> = T extends { [K in Key]?: infer V } ? { [K in Key]: NonNullable<V> } : unknown;
+type Present<T, Key extends string> = Key extends keyof T ? { [K in Key]: NonNullable<T[Key]> } : unknown;
 
 /**
  * An object as the API server returns it: identity filled in, and `spec` and `status` present (at least as {}) where the
@@ -107,6 +107,9 @@ export interface KindDefinition<T extends KubeObject> {
   validateStatus?(object: T, context: ValidationContext<T>): FieldError[];
   warnings?(object: T): string[];
 }
+
+/** The verbs of a subresource that passes any HTTP method through. */
+export const connectVerbs: readonly string[] = ["create", "delete", "get", "patch", "update"];
 
 interface ScaleAccess<T> {
   replicas(object: Observed<T>): number;

@@ -1,4 +1,7 @@
+import { ageColumn, nameColumn } from "../columns.ts";
 import { PodTemplateSpec } from "../core/pod_spec.ts";
+import { defineKind } from "../kind.ts";
+import { selectorString } from "../label_selector.ts";
 import { LabelSelector, ObjectMeta } from "../meta.ts";
 import {
   boolean,
@@ -74,3 +77,26 @@ export const Deployment = message("io.k8s.api.apps.v1.Deployment", {
   status: optional(3, DeploymentStatus),
 });
 export type Deployment = Infer<typeof Deployment>;
+
+export const deploymentKind = defineKind<typeof Deployment>({
+  group: "apps",
+  version: "v1",
+  kind: "Deployment",
+  plural: "deployments",
+  singular: "deployment",
+  shortNames: ["deploy"],
+  categories: ["all"],
+  namespaced: true,
+  schema: Deployment,
+  status: true,
+  generation: true,
+  scale: {
+    replicas: (object) => object.spec.replicas ?? 1,
+    statusReplicas: (object) => object.status.replicas ?? 0,
+    selector: (object) => selectorString(object.spec.selector),
+    setReplicas: (object, replicas) => {
+      if (object.spec !== undefined) object.spec.replicas = replicas;
+    },
+  },
+  columns: [nameColumn, ageColumn],
+});

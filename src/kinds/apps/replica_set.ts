@@ -1,4 +1,7 @@
+import { ageColumn, nameColumn } from "../columns.ts";
 import { PodTemplateSpec } from "../core/pod_spec.ts";
+import { defineKind } from "../kind.ts";
+import { selectorString } from "../label_selector.ts";
 import { LabelSelector, ObjectMeta } from "../meta.ts";
 import { type Infer, int32, int64, list, message, optional, required, string, time } from "../schema.ts";
 
@@ -43,3 +46,26 @@ export const ReplicaSet = message("io.k8s.api.apps.v1.ReplicaSet", {
   status: optional(3, ReplicaSetStatus),
 });
 export type ReplicaSet = Infer<typeof ReplicaSet>;
+
+export const replicaSetKind = defineKind<typeof ReplicaSet>({
+  group: "apps",
+  version: "v1",
+  kind: "ReplicaSet",
+  plural: "replicasets",
+  singular: "replicaset",
+  shortNames: ["rs"],
+  categories: ["all"],
+  namespaced: true,
+  schema: ReplicaSet,
+  status: true,
+  generation: true,
+  scale: {
+    replicas: (object) => object.spec.replicas ?? 1,
+    statusReplicas: (object) => object.status.replicas ?? 0,
+    selector: (object) => selectorString(object.spec.selector),
+    setReplicas: (object, replicas) => {
+      if (object.spec !== undefined) object.spec.replicas = replicas;
+    },
+  },
+  columns: [nameColumn, ageColumn],
+});

@@ -1,3 +1,5 @@
+import { ageColumn, nameColumn } from "../columns.ts";
+import { defineKind } from "../kind.ts";
 import { ObjectMeta } from "../meta.ts";
 import { type Infer, int32, message, microTime, optional, string } from "../schema.ts";
 
@@ -19,3 +21,14 @@ export const Lease = message("io.k8s.api.coordination.v1.Lease", {
   spec: optional(2, LeaseSpec),
 });
 export type Lease = Infer<typeof Lease>;
+
+export const leaseKind = defineKind<typeof Lease>({
+  group: "coordination.k8s.io",
+  version: "v1",
+  kind: "Lease",
+  plural: "leases",
+  singular: "lease",
+  namespaced: true,
+  schema: Lease,
+  columns: [nameColumn, ageColumn],
+});

@@ -1,3 +1,5 @@
+import { ageColumn, nameColumn } from "../columns.ts";
+import { defineKind } from "../kind.ts";
 import { ObjectMeta } from "../meta.ts";
 import { type Infer, message, optional, required, string } from "../schema.ts";
 import { ObjectReference } from "./reference.ts";
@@ -9,3 +11,15 @@ export const Binding = message("io.k8s.api.core.v1.Binding", {
   target: required(2, ObjectReference),
 });
 export type Binding = Infer<typeof Binding>;
+
+export const bindingKind = defineKind<typeof Binding>({
+  group: "",
+  version: "v1",
+  kind: "Binding",
+  plural: "bindings",
+  singular: "binding",
+  namespaced: true,
+  schema: Binding,
+  verbs: ["create"],
+  columns: [nameColumn, ageColumn],
+});

@@ -1,3 +1,5 @@
+import { ageColumn, nameColumn } from "../columns.ts";
+import { defineKind } from "../kind.ts";
 import { ObjectMeta } from "../meta.ts";
 import { boolean, bytes, type Infer, map, message, optional, string } from "../schema.ts";
 
@@ -10,3 +12,15 @@ export const ConfigMap = message("io.k8s.api.core.v1.ConfigMap", {
   metadata: optional(1, ObjectMeta),
 });
 export type ConfigMap = Infer<typeof ConfigMap>;
+
+export const configMapKind = defineKind<typeof ConfigMap>({
+  group: "",
+  version: "v1",
+  kind: "ConfigMap",
+  plural: "configmaps",
+  singular: "configmap",
+  shortNames: ["cm"],
+  namespaced: true,
+  schema: ConfigMap,
+  columns: [nameColumn, ageColumn],
+});

@@ -1,3 +1,5 @@
+import { ageColumn, nameColumn } from "../columns.ts";
+import { defineKind } from "../kind.ts";
 import { ObjectMeta } from "../meta.ts";
 import { type Infer, int32, list, message, optional, required, string } from "../schema.ts";
 import { ObjectReference } from "./reference.ts";
@@ -40,3 +42,15 @@ export const Endpoints = message("io.k8s.api.core.v1.Endpoints", {
   subsets: optional(2, list(EndpointSubset), { listType: "atomic" }),
 });
 export type Endpoints = Infer<typeof Endpoints>;
+
+export const endpointsKind = defineKind<typeof Endpoints>({
+  group: "",
+  version: "v1",
+  kind: "Endpoints",
+  plural: "endpoints",
+  singular: "endpoints",
+  shortNames: ["ep"],
+  namespaced: true,
+  schema: Endpoints,
+  columns: [nameColumn, ageColumn],
+});

@@ -1,3 +1,5 @@
+import { ageColumn, nameColumn } from "../columns.ts";
+import { defineKind } from "../kind.ts";
 import { ObjectMeta } from "../meta.ts";
 import { type Infer, int32, message, microTime, optional, required, string, time } from "../schema.ts";
 import { ObjectReference } from "./reference.ts";
@@ -34,3 +36,16 @@ export const Event = message("io.k8s.api.core.v1.Event", {
   type: optional(9, string),
 });
 export type Event = Infer<typeof Event>;
+
+export const eventKind = defineKind<typeof Event>({
+  group: "",
+  version: "v1",
+  kind: "Event",
+  plural: "events",
+  singular: "event",
+  shortNames: ["ev"],
+  namespaced: true,
+  schema: Event,
+  timeToLiveSeconds: 3600,
+  columns: [nameColumn, ageColumn],
+});

@@ -1,3 +1,5 @@
+import { ageColumn, nameColumn } from "../columns.ts";
+import { defineKind } from "../kind.ts";
 import { ObjectMeta } from "../meta.ts";
 import { type Infer, list, message, optional, required, string, time } from "../schema.ts";
 
@@ -34,3 +36,19 @@ export const Namespace = message("io.k8s.api.core.v1.Namespace", {
   status: optional(3, NamespaceStatus),
 });
 export type Namespace = Infer<typeof Namespace>;
+
+export const namespaceKind = defineKind<typeof Namespace>({
+  group: "",
+  version: "v1",
+  kind: "Namespace",
+  plural: "namespaces",
+  singular: "namespace",
+  shortNames: ["ns"],
+  namespaced: false,
+  schema: Namespace,
+  status: true,
+  verbs: ["create", "delete", "get", "list", "patch", "update", "watch"],
+  nameRule: "label",
+  subresources: [{ name: "finalize", group: "", version: "v1", kind: "Namespace", verbs: ["update"] }],
+  columns: [nameColumn, ageColumn],
+});

@@ -1,3 +1,5 @@
+import { ageColumn, nameColumn } from "../columns.ts";
+import { connectVerbs, defineKind } from "../kind.ts";
 import { ObjectMeta } from "../meta.ts";
 import {
   boolean,
@@ -166,3 +168,17 @@ export const Node = message("io.k8s.api.core.v1.Node", {
   status: optional(3, NodeStatus),
 });
 export type Node = Infer<typeof Node>;
+
+export const nodeKind = defineKind<typeof Node>({
+  group: "",
+  version: "v1",
+  kind: "Node",
+  plural: "nodes",
+  singular: "node",
+  shortNames: ["no"],
+  namespaced: false,
+  schema: Node,
+  status: true,
+  subresources: [{ name: "proxy", group: "", version: "v1", kind: "NodeProxyOptions", verbs: connectVerbs }],
+  columns: [nameColumn, ageColumn],
+});

@@ -1,3 +1,5 @@
+import { ageColumn, nameColumn } from "../columns.ts";
+import { connectVerbs, defineKind } from "../kind.ts";
 import { ObjectMeta } from "../meta.ts";
 import {
   boolean,
@@ -193,3 +195,29 @@ export const Pod = message("io.k8s.api.core.v1.Pod", {
   status: optional(3, PodStatus),
 });
 export type Pod = Infer<typeof Pod>;
+
+export const podKind = defineKind<typeof Pod>({
+  group: "",
+  version: "v1",
+  kind: "Pod",
+  plural: "pods",
+  singular: "pod",
+  shortNames: ["po"],
+  categories: ["all"],
+  namespaced: true,
+  schema: Pod,
+  status: true,
+  generation: true,
+  subresources: [
+    { name: "attach", group: "", version: "v1", kind: "PodAttachOptions", verbs: ["create", "get"] },
+    { name: "binding", group: "", version: "v1", kind: "Binding", verbs: ["create"] },
+    { name: "ephemeralcontainers", group: "", version: "v1", kind: "Pod", verbs: ["get", "patch", "update"] },
+    { name: "eviction", group: "policy", version: "v1", kind: "Eviction", verbs: ["create"] },
+    { name: "exec", group: "", version: "v1", kind: "PodExecOptions", verbs: ["create", "get"] },
+    { name: "log", group: "", version: "v1", kind: "Pod", verbs: ["get"] },
+    { name: "portforward", group: "", version: "v1", kind: "PodPortForwardOptions", verbs: ["create", "get"] },
+    { name: "proxy", group: "", version: "v1", kind: "PodProxyOptions", verbs: connectVerbs },
+    { name: "resize", group: "", version: "v1", kind: "Pod", verbs: ["get", "patch", "update"] },
+  ],
+  columns: [nameColumn, ageColumn],
+});

@@ -1,3 +1,5 @@
+import { ageColumn, nameColumn } from "../columns.ts";
+import { defineKind } from "../kind.ts";
 import { ObjectMeta } from "../meta.ts";
 import { boolean, bytes, type Infer, map, message, optional, string } from "../schema.ts";
 
@@ -11,3 +13,14 @@ export const Secret = message("io.k8s.api.core.v1.Secret", {
   type: optional(3, string),
 });
 export type Secret = Infer<typeof Secret>;
+
+export const secretKind = defineKind<typeof Secret>({
+  group: "",
+  version: "v1",
+  kind: "Secret",
+  plural: "secrets",
+  singular: "secret",
+  namespaced: true,
+  schema: Secret,
+  columns: [nameColumn, ageColumn],
+});

@@ -1,3 +1,5 @@
+import { ageColumn, nameColumn } from "../columns.ts";
+import { connectVerbs, defineKind } from "../kind.ts";
 import { Condition, ObjectMeta } from "../meta.ts";
 import { boolean, type Infer, int32, intOrString, list, map, message, optional, required, string } from "../schema.ts";
 
@@ -89,3 +91,19 @@ export const Service = message("io.k8s.api.core.v1.Service", {
   status: optional(3, ServiceStatus),
 });
 export type Service = Infer<typeof Service>;
+
+export const serviceKind = defineKind<typeof Service>({
+  group: "",
+  version: "v1",
+  kind: "Service",
+  plural: "services",
+  singular: "service",
+  shortNames: ["svc"],
+  categories: ["all"],
+  namespaced: true,
+  schema: Service,
+  status: true,
+  nameRule: "label1035",
+  subresources: [{ name: "proxy", group: "", version: "v1", kind: "ServiceProxyOptions", verbs: connectVerbs }],
+  columns: [nameColumn, ageColumn],
+});

@@ -1,3 +1,5 @@
+import { ageColumn, nameColumn } from "../columns.ts";
+import { defineKind } from "../kind.ts";
 import { ObjectMeta } from "../meta.ts";
 import { boolean, type Infer, list, message, optional, string } from "../schema.ts";
 import { LocalObjectReference, ObjectReference } from "./reference.ts";
@@ -16,3 +18,18 @@ export const ServiceAccount = message("io.k8s.api.core.v1.ServiceAccount", {
   }),
 });
 export type ServiceAccount = Infer<typeof ServiceAccount>;
+
+export const serviceAccountKind = defineKind<typeof ServiceAccount>({
+  group: "",
+  version: "v1",
+  kind: "ServiceAccount",
+  plural: "serviceaccounts",
+  singular: "serviceaccount",
+  shortNames: ["sa"],
+  namespaced: true,
+  schema: ServiceAccount,
+  subresources: [
+    { name: "token", group: "authentication.k8s.io", version: "v1", kind: "TokenRequest", verbs: ["create"] },
+  ],
+  columns: [nameColumn, ageColumn],
+});

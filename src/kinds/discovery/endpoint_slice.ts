@@ -1,4 +1,6 @@
+import { ageColumn, nameColumn } from "../columns.ts";
 import { ObjectReference } from "../core/reference.ts";
+import { defineKind } from "../kind.ts";
 import { ObjectMeta } from "../meta.ts";
 import { boolean, type Infer, int32, list, map, message, optional, required, string } from "../schema.ts";
 
@@ -58,3 +60,14 @@ export const EndpointSlice = message("io.k8s.api.discovery.v1.EndpointSlice", {
   ports: optional(3, list(EndpointPort), { listType: "atomic" }),
 });
 export type EndpointSlice = Infer<typeof EndpointSlice>;
+
+export const endpointSliceKind = defineKind<typeof EndpointSlice>({
+  group: "discovery.k8s.io",
+  version: "v1",
+  kind: "EndpointSlice",
+  plural: "endpointslices",
+  singular: "endpointslice",
+  namespaced: true,
+  schema: EndpointSlice,
+  columns: [nameColumn, ageColumn],
+});
