@@ -1,0 +1,136 @@
+/**
+ * A machine of its own for a node: a network namespace with its own Docker Engine (own data, exec root and socket), which the
+ * test starts and stops. Nothing in it can reach beyond the namespace.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { createWriteStream } from "node:fs";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type CommandResult, capture, eventually, must } from "./command.ts";
+import { executable, stockKubectl } from "./node_under_test.ts";
+
+export class EngineInNamespace {
+  readonly name: string;
+  readonly directory: string;
+  #engine: ChildProcess | undefined;
+  #node: ChildProcess | undefined;
+  #nodeLog = "";
+
+  private constructor(name: string, directory: string) {
+    this.name = name;
+    this.directory = directory;
+  }
+
+  static async create(name: string): Promise<EngineInNamespace> {
+    const directory = await mkdtemp(join(tmpdir(), `${name}-`));
+    const machine = new EngineInNamespace(name, directory);
+    await capture("ip", ["netns", "del", name]);
+    await must("ip", ["netns", "add", name]);
+    await machine.inside("ip", "link", "set", "lo", "up");
+    // A way out that leads nowhere, as a machine whose cable is out: its address is the node's.
+    await machine.inside("ip", "link", "add", "uplink0", "type", "veth", "peer", "name", "nowhere0");
+    await machine.inside("ip", "address", "add", "192.0.2.10/24", "dev", "uplink0");
+    for (const link of ["uplink0", "nowhere0"]) await machine.inside("ip", "link", "set", link, "up");
+    await machine.inside("ip", "route", "add", "default", "via", "192.0.2.1", "dev", "uplink0");
+    await mkdir(join(directory, "data"), { recursive: true });
+    return machine;
+  }
+
+  get socket(): string {
+    return join(this.directory, "docker.sock");
+  }
+
+  inside(...command: string[]): Promise<string> {
+    return must("ip", ["netns", "exec", this.name, ...command]);
+  }
+
+  async startEngine(): Promise<void> {
+    const log = createWriteStream(join(this.directory, "dockerd.log"), { flags: "a" });
+    await once(log, "open");
+    const folders = ["--data-root", join(this.directory, "docker"), "--exec-root", join(this.directory, "exec")];
+    const files = ["--pidfile", join(this.directory, "docker.pid"), "--host", `unix://${this.socket}`];
+    this.#engine = spawn("ip", ["netns", "exec", this.name, "dockerd", ...folders, ...files], {
+      stdio: ["ignore", log, log],
+    });
+    await eventually(
+      `the Engine in ${this.name}`,
+      async () => {
+        return (await capture("docker", ["-H", `unix://${this.socket}`, "version"])).code === 0;
+      },
+      60_000,
+    );
+  }
+
+  async stopEngine(): Promise<void> {
+    const engine = this.#engine;
+    if (!engine || engine.exitCode !== null || engine.signalCode !== null) return;
+    const gone = once(engine, "exit");
+    engine.kill("SIGTERM");
+    await gone;
+  }
+
+  /** Copies an image of the machine's own Engine. */
+  async importImage(image: string): Promise<void> {
+    const file = join(this.directory, "image.tar");
+    await must("docker", ["save", "-o", file, image]);
+    await must("docker", ["-H", `unix://${this.socket}`, "load", "-i", file]);
+    await rm(file);
+  }
+
+  async startNode(options: { readonly withoutReady?: boolean } = {}): Promise<void> {
+    const flags = ["--data-dir", join(this.directory, "data"), "--docker-host", `unix://${this.socket}`];
+    const node = spawn("ip", ["netns", "exec", this.name, executable, "up", "--node-name", "away", ...flags], {
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    this.#node = node;
+    let ready = false;
+    node.stdout.on("data", () => {
+      ready = true;
+    });
+    node.stderr.on("data", (chunk: Buffer) => {
+      this.#nodeLog += chunk.toString();
+    });
+    if (options.withoutReady) return;
+    await eventually(
+      "the ready line",
+      () => {
+        if (node.exitCode !== null)
+          throw new Error(`wherry up ended with ${node.exitCode}: ${this.#nodeLog.slice(-2000)}`);
+        return ready;
+      },
+      60_000,
+    );
+  }
+
+  nodeLog(): string {
+    return this.#nodeLog;
+  }
+
+  async kubectl(args: readonly string[], input?: string): Promise<CommandResult> {
+    const env = { KUBECONFIG: join(this.directory, "data", "kubeconfig.yaml"), HOME: this.directory };
+    return capture("ip", ["netns", "exec", this.name, await stockKubectl(), ...args], {
+      env,
+      ...(input === undefined ? {} : { input }),
+    });
+  }
+
+  async stopNode(signal: "SIGTERM" | "SIGKILL"): Promise<void> {
+    const node = this.#node;
+    if (!node || node.exitCode !== null || node.signalCode !== null) return;
+    const gone = once(node, "exit");
+    node.kill(signal);
+    await gone;
+  }
+
+  async destroy(): Promise<void> {
+    await this.stopNode("SIGTERM");
+    const data = join(this.directory, "data");
+    const uninstall = [executable, "uninstall", "--yes", "--data-dir", data, "--docker-host", `unix://${this.socket}`];
+    await capture("ip", ["netns", "exec", this.name, ...uninstall], { timeoutMs: 120_000 });
+    await this.stopEngine();
+    await capture("ip", ["netns", "del", this.name]);
+    await rm(this.directory, { recursive: true, force: true });
+  }
+}
