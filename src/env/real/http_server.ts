@@ -5,7 +5,7 @@ import type { Duplex } from "node:stream";
 import { TLSSocket } from "node:tls";
 import type { HttpHandler, HttpServer, Listening, ListenOptions, Peer } from "../http.ts";
 import { describeError, type Log } from "../log.ts";
-import { acceptWebSocket } from "./web_socket.ts";
+import { acceptWebSocket } from "./web_socket_server.ts";
 
 type IncomingRequest = IncomingMessage | Http2ServerRequest;
 type OutgoingResponse = ServerResponse | Http2ServerResponse;
