@@ -25,9 +25,17 @@ export type Live<T> = Omit<T, "metadata" | "spec" | "status" | "apiVersion" | "k
 /** A live object that is shared with others (out of a cache, or in-process from the API): read it, never change it. */
 export type Observed<T> = DeepReadonly<Live<T>>;
 
+/** The opposite of DeepReadonly: `Editable<Observed<Pod>>` may be changed, and handed in wherever a Pod is wanted. */
+export type Editable<T> = T extends readonly (infer Item)[]
+  ? Editable<Item>[]
+  : T extends object
+    ? { -readonly [K in keyof T]: Editable<T[K]> }
+    : T;
+
 /** A copy that may be changed, of an object that may not. */
-export function editable<T>(object: DeepReadonly<T>): T {
-  return structuredClone(object) as T;
+export function editable<T>(object: T): Editable<T> {
+  // Sound: the copy is nobody else's.
+  return structuredClone(object) as Editable<T>;
 }
 
 /** One column of `kubectl get`. */
