@@ -1,0 +1,36 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DataDirectoryInUse, hostAddress, lockDataDirectory } from "./machine.ts";
+
+let directory: string;
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), "wherry-lock-"));
+});
+afterEach(() => rm(directory, { recursive: true, force: true }));
+
+describe("lockDataDirectory", () => {
+  test("a directory is given back and can be taken again", async () => {
+    const release = await lockDataDirectory(directory);
+    await release();
+    await (await lockDataDirectory(directory))();
+  });
+
+  test("another live process keeps it", async () => {
+    const parent = process.ppid;
+    const stat = await Bun.file(`/proc/${parent}/stat`).text();
+    const start = stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
+    await writeFile(join(directory, "lock"), `${parent} ${start}\n`);
+    expect(lockDataDirectory(directory)).rejects.toThrow(DataDirectoryInUse);
+  });
+
+  test("the lock of a process that is gone, or whose pid now names another, is taken over", async () => {
+    await writeFile(join(directory, "lock"), `${process.ppid} 1\n`);
+    await (await lockDataDirectory(directory))();
+  });
+});
+
+test("the host's address is an IPv4 address", () => {
+  expect(hostAddress()).toMatch(/^\d+\.\d+\.\d+\.\d+$/);
+});
