@@ -1,5 +1,5 @@
 import { ageOf } from "./human_duration.ts";
-import type { Column, KubeObject, Observed } from "./kind.ts";
+import type { Column, KubeObject } from "./kind.ts";
 
 export const nameColumn: Column<KubeObject> = {
   name: "Name",
@@ -21,11 +21,9 @@ export function wide<T>(column: Column<T>): Column<T> {
   return { ...column, priority: 1 };
 }
 
-export function column<T extends KubeObject>(
-  name: string,
-  type: Column<T>["type"],
-  description: string,
-  cell: (object: Observed<T>, nowMs: number) => string | number,
-): Column<T> {
-  return { name, type, description, cell };
+/** At most three items, then how many more there are. */
+export function shortList(items: readonly string[], none: string): string {
+  if (items.length === 0) return none;
+  const shown = items.slice(0, 3).join(",");
+  return items.length > 3 ? `${shown} + ${items.length - 3} more...` : shown;
 }

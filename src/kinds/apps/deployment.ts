@@ -1,7 +1,8 @@
-import { ageColumn, nameColumn } from "../columns.ts";
+import { ageColumn, nameColumn, wide } from "../columns.ts";
+import { defaultPodTemplate } from "../core/pod_defaults.ts";
 import { PodTemplateSpec } from "../core/pod_spec.ts";
 import { defineKind } from "../kind.ts";
-import { selectorString } from "../label_selector.ts";
+import { selectorString, selectorText } from "../label_selector.ts";
 import { LabelSelector, ObjectMeta } from "../meta.ts";
 import {
   boolean,
@@ -78,6 +79,21 @@ export const Deployment = message("io.k8s.api.apps.v1.Deployment", {
 });
 export type Deployment = Infer<typeof Deployment>;
 
+function defaultDeployment({ spec }: Deployment): void {
+  if (spec === undefined) return;
+  spec.replicas ??= 1;
+  spec.strategy ??= {};
+  spec.strategy.type ||= "RollingUpdate";
+  if (spec.strategy.type === "RollingUpdate") {
+    spec.strategy.rollingUpdate ??= {};
+    spec.strategy.rollingUpdate.maxUnavailable ??= "25%";
+    spec.strategy.rollingUpdate.maxSurge ??= "25%";
+  }
+  spec.revisionHistoryLimit ??= 10;
+  spec.progressDeadlineSeconds ??= 600;
+  defaultPodTemplate(spec.template);
+}
+
 export const deploymentKind = defineKind<typeof Deployment>({
   group: "apps",
   version: "v1",
@@ -98,5 +114,48 @@ export const deploymentKind = defineKind<typeof Deployment>({
       if (object.spec !== undefined) object.spec.replicas = replicas;
     },
   },
-  columns: [nameColumn, ageColumn],
+  columns: [
+    nameColumn,
+    {
+      name: "Ready",
+      type: "string",
+      description: "How many pods are ready, of those that there shall be.",
+      cell: ({ spec, status }) => `${status.readyReplicas ?? 0}/${spec.replicas ?? 0}`,
+    },
+    {
+      name: "Up-to-date",
+      type: "integer",
+      description: "How many pods are of the newest template.",
+      cell: ({ status }) => status.updatedReplicas ?? 0,
+    },
+    {
+      name: "Available",
+      type: "integer",
+      description: "How many pods have been ready for long enough.",
+      cell: ({ status }) => status.availableReplicas ?? 0,
+    },
+    ageColumn,
+    wide({
+      name: "Containers",
+      type: "string",
+      description: "The names of the template's containers.",
+      cell: ({ spec }) => (spec.template.spec?.containers ?? []).map(({ name }) => name).join(","),
+    }),
+    wide({
+      name: "Images",
+      type: "string",
+      description: "The images of the template's containers.",
+      cell: ({ spec }) => (spec.template.spec?.containers ?? []).map(({ image }) => image).join(","),
+    }),
+    wide({
+      name: "Selector",
+      type: "string",
+      description: "The labels of the pods that are counted.",
+      cell: ({ spec }) => selectorText(spec.selector),
+    }),
+  ],
+  defaults: defaultDeployment,
+  prepareForCreate(deployment) {
+    deployment.status = {};
+  },
 });

@@ -1,7 +1,8 @@
-import { ageColumn, nameColumn } from "../columns.ts";
+import { ageColumn, nameColumn, wide } from "../columns.ts";
+import { defaultPodTemplate } from "../core/pod_defaults.ts";
 import { PodTemplateSpec } from "../core/pod_spec.ts";
 import { defineKind } from "../kind.ts";
-import { selectorString } from "../label_selector.ts";
+import { selectorString, selectorText } from "../label_selector.ts";
 import { LabelSelector, ObjectMeta } from "../meta.ts";
 import { type Infer, int32, int64, list, message, optional, required, string, time } from "../schema.ts";
 
@@ -67,5 +68,53 @@ export const replicaSetKind = defineKind<typeof ReplicaSet>({
       if (object.spec !== undefined) object.spec.replicas = replicas;
     },
   },
-  columns: [nameColumn, ageColumn],
+  columns: [
+    nameColumn,
+    {
+      name: "Desired",
+      type: "integer",
+      description: "How many pods there shall be.",
+      cell: ({ spec }) => spec.replicas ?? 0,
+    },
+    {
+      name: "Current",
+      type: "integer",
+      description: "How many pods there are.",
+      cell: ({ status }) => status.replicas ?? 0,
+    },
+    {
+      name: "Ready",
+      type: "integer",
+      description: "How many of them are ready.",
+      cell: ({ status }) => status.readyReplicas ?? 0,
+    },
+    ageColumn,
+    wide({
+      name: "Containers",
+      type: "string",
+      description: "The names of the template's containers.",
+      cell: ({ spec }) => (spec.template?.spec?.containers ?? []).map(({ name }) => name).join(","),
+    }),
+    wide({
+      name: "Images",
+      type: "string",
+      description: "The images of the template's containers.",
+      cell: ({ spec }) => (spec.template?.spec?.containers ?? []).map(({ image }) => image).join(","),
+    }),
+    wide({
+      name: "Selector",
+      type: "string",
+      description: "The labels of the pods that are counted.",
+      cell: ({ spec }) => selectorText(spec.selector),
+    }),
+  ],
+  defaults(set) {
+    if (set.spec === undefined) return;
+    set.spec.replicas ??= 1;
+    set.spec.template ??= {};
+    defaultPodTemplate(set.spec.template);
+  },
+  prepareForCreate(set) {
+    set.status = { replicas: 0 };
+  },
 });

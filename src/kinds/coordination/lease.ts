@@ -30,5 +30,14 @@ export const leaseKind = defineKind<typeof Lease>({
   singular: "lease",
   namespaced: true,
   schema: Lease,
-  columns: [nameColumn, ageColumn],
+  columns: [
+    nameColumn,
+    {
+      name: "Holder",
+      type: "string",
+      description: "Who holds the lease.",
+      cell: ({ spec }) => spec.holderIdentity ?? "",
+    },
+    ageColumn,
+  ],
 });

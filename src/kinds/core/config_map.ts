@@ -22,5 +22,14 @@ export const configMapKind = defineKind<typeof ConfigMap>({
   shortNames: ["cm"],
   namespaced: true,
   schema: ConfigMap,
-  columns: [nameColumn, ageColumn],
+  columns: [
+    nameColumn,
+    {
+      name: "Data",
+      type: "integer",
+      description: "How many keys there are, of text and of bytes.",
+      cell: ({ data = {}, binaryData = {} }) => Object.keys(data).length + Object.keys(binaryData).length,
+    },
+    ageColumn,
+  ],
 });

@@ -1,7 +1,7 @@
-import { ageColumn, nameColumn } from "../columns.ts";
+import { ageColumn, nameColumn, shortList } from "../columns.ts";
 import { defineKind } from "../kind.ts";
 import { ObjectMeta } from "../meta.ts";
-import { type Infer, int32, list, message, optional, required, string } from "../schema.ts";
+import { type DeepReadonly, type Infer, int32, list, message, optional, required, string } from "../schema.ts";
 import { ObjectReference } from "./reference.ts";
 
 export const EndpointAddress = message(
@@ -43,6 +43,14 @@ export const Endpoints = message("io.k8s.api.core.v1.Endpoints", {
 });
 export type Endpoints = Infer<typeof Endpoints>;
 
+function addressesOf({ addresses = [], ports = [] }: DeepReadonly<EndpointSubset>): string[] {
+  // A headless service may have no ports.
+  if (ports.length === 0) return addresses.map(({ ip }) => ip);
+  return ports.flatMap(({ port }) =>
+    addresses.map(({ ip }) => (ip.includes(":") ? `[${ip}]:${port}` : `${ip}:${port}`)),
+  );
+}
+
 export const endpointsKind = defineKind<typeof Endpoints>({
   group: "",
   version: "v1",
@@ -52,5 +60,17 @@ export const endpointsKind = defineKind<typeof Endpoints>({
   shortNames: ["ep"],
   namespaced: true,
   schema: Endpoints,
-  columns: [nameColumn, ageColumn],
+  columns: [
+    nameColumn,
+    {
+      name: "Endpoints",
+      type: "string",
+      description: "Addresses that are ready, with their ports; at most three are shown.",
+      cell: ({ subsets = [] }) => shortList(subsets.flatMap(addressesOf), "<none>"),
+    },
+    ageColumn,
+  ],
+  defaults(endpoints) {
+    for (const { ports = [] } of endpoints.subsets ?? []) for (const port of ports) port.protocol ||= "TCP";
+  },
 });

@@ -1,5 +1,6 @@
-import { ageColumn, nameColumn } from "../columns.ts";
-import { defineKind } from "../kind.ts";
+import { nameColumn, wide } from "../columns.ts";
+import { ageOf } from "../human_duration.ts";
+import { defineKind, type Observed } from "../kind.ts";
 import { ObjectMeta } from "../meta.ts";
 import { type Infer, int32, message, microTime, optional, required, string, time } from "../schema.ts";
 import { ObjectReference } from "./reference.ts";
@@ -37,6 +38,16 @@ export const Event = message("io.k8s.api.core.v1.Event", {
 });
 export type Event = Infer<typeof Event>;
 
+type When = Pick<Observed<Event>, "firstTimestamp" | "lastTimestamp" | "eventTime" | "series">;
+
+function firstSeen({ firstTimestamp, eventTime }: When): string | undefined {
+  return firstTimestamp || eventTime;
+}
+
+function lastSeen(event: When): string | undefined {
+  return event.series?.lastObservedTime || event.lastTimestamp || firstSeen(event);
+}
+
 export const eventKind = defineKind<typeof Event>({
   group: "",
   version: "v1",
@@ -47,5 +58,66 @@ export const eventKind = defineKind<typeof Event>({
   namespaced: true,
   schema: Event,
   timeToLiveSeconds: 3600,
-  columns: [nameColumn, ageColumn],
+  columns: [
+    {
+      name: "Last Seen",
+      type: "string",
+      description: "When the event happened last.",
+      cell: (event, nowMs) => ageOf(lastSeen(event), nowMs),
+    },
+    { name: "Type", type: "string", description: "Normal or Warning.", cell: ({ type }) => type ?? "" },
+    { name: "Reason", type: "string", description: "What happened, in one word.", cell: ({ reason }) => reason ?? "" },
+    {
+      name: "Object",
+      type: "string",
+      description: "What it happened to.",
+      cell: ({ involvedObject: { kind = "", name } }) => (name ? `${kind.toLowerCase()}/${name}` : kind.toLowerCase()),
+    },
+    wide({
+      name: "Subobject",
+      type: "string",
+      description: "The part that it happened to.",
+      cell: ({ involvedObject }) => involvedObject.fieldPath ?? "",
+    }),
+    wide({
+      name: "Source",
+      type: "string",
+      description: "Who says so.",
+      cell: ({ source, reportingComponent, reportingInstance }) =>
+        [source?.component || reportingComponent, source?.host || reportingInstance].filter(Boolean).join(", "),
+    }),
+    {
+      name: "Message",
+      type: "string",
+      description: "What happened, for people.",
+      cell: ({ message: text = "" }) => text.trim(),
+    },
+    wide({
+      name: "First Seen",
+      type: "string",
+      description: "When the event happened first.",
+      cell: (event, nowMs) => ageOf(firstSeen(event), nowMs),
+    }),
+    wide({
+      name: "Count",
+      type: "string",
+      description: "How often it happened.",
+      cell: ({ series, count }) => (series === undefined ? count || 1 : (series.count ?? 0)),
+    }),
+    wide(nameColumn),
+  ],
+  selectableFields: {
+    "involvedObject.kind": (event) => event.involvedObject.kind ?? "",
+    "involvedObject.namespace": (event) => event.involvedObject.namespace ?? "",
+    "involvedObject.name": (event) => event.involvedObject.name ?? "",
+    "involvedObject.uid": (event) => event.involvedObject.uid ?? "",
+    "involvedObject.apiVersion": (event) => event.involvedObject.apiVersion ?? "",
+    "involvedObject.resourceVersion": (event) => event.involvedObject.resourceVersion ?? "",
+    "involvedObject.fieldPath": (event) => event.involvedObject.fieldPath ?? "",
+    reason: (event) => event.reason ?? "",
+    reportingComponent: (event) => event.reportingComponent ?? "",
+    // Older clients ask for the component by this name.
+    source: (event) => event.source?.component || event.reportingComponent || "",
+    type: (event) => event.type ?? "",
+  },
 });

@@ -37,6 +37,14 @@ export const Namespace = message("io.k8s.api.core.v1.Namespace", {
 });
 export type Namespace = Infer<typeof Namespace>;
 
+/** Selectors over namespaces can name one by a label that is always there. */
+function labelWithName(namespace: Namespace): void {
+  const name = namespace.metadata?.name;
+  if (namespace.metadata === undefined || !name) return;
+  namespace.metadata.labels ??= {};
+  namespace.metadata.labels["kubernetes.io/metadata.name"] = name;
+}
+
 export const namespaceKind = defineKind<typeof Namespace>({
   group: "",
   version: "v1",
@@ -50,5 +58,27 @@ export const namespaceKind = defineKind<typeof Namespace>({
   verbs: ["create", "delete", "get", "list", "patch", "update", "watch"],
   nameRule: "label",
   subresources: [{ name: "finalize", group: "", version: "v1", kind: "Namespace", verbs: ["update"] }],
-  columns: [nameColumn, ageColumn],
+  columns: [
+    nameColumn,
+    {
+      name: "Status",
+      type: "string",
+      description: "Active, or Terminating while its objects are deleted.",
+      cell: ({ status }) => status.phase ?? "",
+    },
+    ageColumn,
+  ],
+  selectableFields: { "status.phase": (namespace) => namespace.status.phase ?? "" },
+  defaults: labelWithName,
+  prepareForCreate(namespace) {
+    labelWithName(namespace);
+    namespace.status = { phase: "Active" };
+    namespace.spec ??= {};
+    namespace.spec.finalizers ??= [];
+    if (!namespace.spec.finalizers.includes("kubernetes")) namespace.spec.finalizers.push("kubernetes");
+  },
+  prepareForUpdate(namespace, old) {
+    // Only the finalize subresource takes finalizers of spec away.
+    namespace.spec = { finalizers: [...(old.spec.finalizers ?? [])] };
+  },
 });

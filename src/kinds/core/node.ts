@@ -1,5 +1,5 @@
-import { ageColumn, nameColumn } from "../columns.ts";
-import { connectVerbs, defineKind } from "../kind.ts";
+import { ageColumn, nameColumn, wide } from "../columns.ts";
+import { connectVerbs, defineKind, type Observed } from "../kind.ts";
 import { ObjectMeta } from "../meta.ts";
 import {
   boolean,
@@ -169,6 +169,28 @@ export const Node = message("io.k8s.api.core.v1.Node", {
 });
 export type Node = Infer<typeof Node>;
 
+function statusText({ spec, status }: Observed<Node>): string {
+  const ready = status.conditions?.find(({ type }) => type === "Ready");
+  const words = [ready === undefined ? "Unknown" : ready.status === "True" ? "Ready" : "NotReady"];
+  if (spec.unschedulable === true) words.push("SchedulingDisabled");
+  return words.join(",");
+}
+
+const rolePrefix = "node-role.kubernetes.io/";
+
+function rolesOf(labels: Readonly<Record<string, string>>): string {
+  const roles = new Set<string>();
+  for (const [key, value] of Object.entries(labels)) {
+    if (key.startsWith(rolePrefix) && key.length > rolePrefix.length) roles.add(key.slice(rolePrefix.length));
+    else if (key === "kubernetes.io/role" && value !== "") roles.add(value);
+  }
+  return roles.size === 0 ? "<none>" : [...roles].sort().join(",");
+}
+
+function addressOf({ status }: Observed<Node>, type: string): string {
+  return status.addresses?.find((address) => address.type === type)?.address ?? "<none>";
+}
+
 export const nodeKind = defineKind<typeof Node>({
   group: "",
   version: "v1",
@@ -180,5 +202,56 @@ export const nodeKind = defineKind<typeof Node>({
   schema: Node,
   status: true,
   subresources: [{ name: "proxy", group: "", version: "v1", kind: "NodeProxyOptions", verbs: connectVerbs }],
-  columns: [nameColumn, ageColumn],
+  columns: [
+    nameColumn,
+    { name: "Status", type: "string", description: "Whether the node takes pods.", cell: statusText },
+    {
+      name: "Roles",
+      type: "string",
+      description: "What the node's labels say it is for.",
+      cell: ({ metadata }) => rolesOf(metadata.labels ?? {}),
+    },
+    ageColumn,
+    {
+      name: "Version",
+      type: "string",
+      description: "The version of the node's kubelet.",
+      cell: ({ status }) => status.nodeInfo?.kubeletVersion ?? "",
+    },
+    wide({
+      name: "Internal-IP",
+      type: "string",
+      description: "The node's address inside the cluster.",
+      cell: (node) => addressOf(node, "InternalIP"),
+    }),
+    wide({
+      name: "External-IP",
+      type: "string",
+      description: "The node's address outside.",
+      cell: (node) => addressOf(node, "ExternalIP"),
+    }),
+    wide({
+      name: "OS-Image",
+      type: "string",
+      description: "The operating system.",
+      cell: ({ status }) => status.nodeInfo?.osImage || "<unknown>",
+    }),
+    wide({
+      name: "Kernel-Version",
+      type: "string",
+      description: "The kernel.",
+      cell: ({ status }) => status.nodeInfo?.kernelVersion || "<unknown>",
+    }),
+    wide({
+      name: "Container-Runtime",
+      type: "string",
+      description: "What runs the containers.",
+      cell: ({ status }) => status.nodeInfo?.containerRuntimeVersion || "<unknown>",
+    }),
+  ],
+  selectableFields: { "spec.unschedulable": (node) => String(node.spec.unschedulable ?? false) },
+  defaults({ status }) {
+    if (status === undefined) return;
+    if (status.allocatable === undefined && status.capacity !== undefined) status.allocatable = { ...status.capacity };
+  },
 });

@@ -31,5 +31,14 @@ export const serviceAccountKind = defineKind<typeof ServiceAccount>({
   subresources: [
     { name: "token", group: "authentication.k8s.io", version: "v1", kind: "TokenRequest", verbs: ["create"] },
   ],
-  columns: [nameColumn, ageColumn],
+  columns: [
+    nameColumn,
+    {
+      name: "Secrets",
+      type: "integer",
+      description: "How many secrets the account may mount.",
+      cell: ({ secrets = [] }) => secrets.length,
+    },
+    ageColumn,
+  ],
 });

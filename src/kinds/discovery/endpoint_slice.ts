@@ -1,4 +1,4 @@
-import { ageColumn, nameColumn } from "../columns.ts";
+import { ageColumn, nameColumn, shortList } from "../columns.ts";
 import { ObjectReference } from "../core/reference.ts";
 import { defineKind } from "../kind.ts";
 import { ObjectMeta } from "../meta.ts";
@@ -69,5 +69,40 @@ export const endpointSliceKind = defineKind<typeof EndpointSlice>({
   singular: "endpointslice",
   namespaced: true,
   schema: EndpointSlice,
-  columns: [nameColumn, ageColumn],
+  columns: [
+    nameColumn,
+    {
+      name: "AddressType",
+      type: "string",
+      description: "IPv4, IPv6 or FQDN.",
+      cell: ({ addressType }) => addressType,
+    },
+    {
+      name: "Ports",
+      type: "string",
+      description: "The ports of every address; at most three are shown.",
+      cell: ({ ports = [] }) =>
+        shortList(
+          ports.map(({ port, name }) => String(port ?? (name || "*"))),
+          "<unset>",
+        ),
+    },
+    {
+      name: "Endpoints",
+      type: "string",
+      description: "Addresses; at most three are shown.",
+      cell: ({ endpoints }) =>
+        shortList(
+          endpoints.flatMap(({ addresses }) => addresses),
+          "<unset>",
+        ),
+    },
+    ageColumn,
+  ],
+  defaults(slice) {
+    for (const port of slice.ports ?? []) {
+      port.name ??= "";
+      port.protocol ||= "TCP";
+    }
+  },
 });
