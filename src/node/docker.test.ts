@@ -1,0 +1,170 @@
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { randomBytes } from "node:crypto";
+import Docker from "dockerode";
+import { loadTestImages } from "../../scripts/test_images.ts";
+import type { Log } from "../env/log.ts";
+import { realClock } from "../env/real/clock.ts";
+import { RuntimeError } from "./container_runtime.ts";
+import { containerRuntimeContract, type RuntimeUnderTest } from "./container_runtime_contract.ts";
+import { createDockerRuntime } from "./docker.ts";
+import { labels } from "./docker_names.ts";
+
+setDefaultTimeout(60_000);
+
+const dockerHost = process.env.DOCKER_HOST ?? "unix:///var/run/docker.sock";
+const engine = new Docker();
+const answers = await engine.ping().then(
+  () => true,
+  () => false,
+);
+
+const log: Log = { debug() {}, info() {}, warn() {}, error() {}, with: () => log };
+const uid = () => randomBytes(8).toString("hex");
+const runtimeOf = (clusterUid: string, host = dockerHost) =>
+  createDockerRuntime({ dockerHost: host, clusterUid, clock: realClock, log });
+
+if (!answers) {
+  test.skip(`no Docker Engine answers at ${dockerHost}: the contract is not checked on a real one`, () => {});
+} else {
+  const clusters: string[] = [];
+  beforeAll(async () => {
+    await loadTestImages(engine);
+  });
+  afterAll(async () => {
+    for (const cluster of clusters) {
+      const left = await engine.listContainers({ all: true, filters: { label: [`${labels.cluster}=${cluster}`] } });
+      await Promise.all(left.map(({ Id: id }) => engine.getContainer(id).remove({ force: true, v: true })));
+    }
+  });
+
+  containerRuntimeContract("Docker", async (): Promise<RuntimeUnderTest> => {
+    const cluster = uid();
+    clusters.push(cluster);
+    return {
+      runtime: runtimeOf(cluster),
+      stranger: runtimeOf(uid()),
+      newUid: uid,
+      programs: {
+        image: "busybox:latest",
+        forever: ["sh", "-c", "trap 'exit 0' TERM; while :; do sleep 1 & wait $!; done"],
+        deaf: ["sh", "-c", "trap '' TERM; while :; do sleep 1; done"],
+        tell: (out, err, code) => ["sh", "-c", `echo "${out}"; echo "${err}" >&2; exit ${code}`],
+        copy: ["cat"],
+        absent: ["/no/such/program"],
+      },
+    };
+  });
+
+  describe("Docker", () => {
+    test("the sandbox's own process reaps what its pod leaves behind", async () => {
+      const cluster = uid();
+      clusters.push(cluster);
+      const runtime = runtimeOf(cluster);
+      const pod = { namespace: "default", name: "shared", uid: uid() };
+      const sandboxId = await runtime.createPodSandbox({
+        pod,
+        attempt: 0,
+        hostname: "shared",
+        network: "pod",
+        hostPid: false,
+        hostIpc: false,
+        shareProcessNamespace: true,
+        sysctls: {},
+        labels: {},
+      });
+      await runtime.startPodSandbox(sandboxId);
+      const id = await runtime.createContainer(sandboxId, {
+        pod,
+        name: "main",
+        attempt: 0,
+        image: "busybox:latest",
+        // The orphan of a shell that has ended goes to process 1, and must not stay a zombie.
+        command: ["sh", "-c", "(sleep 0.2 &) ; sleep 0.6; grep -l 'State:.Z' /proc/[0-9]*/status; cat /proc/1/comm"],
+        env: [],
+        mounts: [],
+        stdin: false,
+        stdinOnce: false,
+        tty: false,
+        resources: { oomScoreAdjust: 0 },
+        security: {
+          privileged: false,
+          supplementalGroups: [],
+          readOnlyRootFilesystem: false,
+          addCapabilities: [],
+          dropCapabilities: [],
+          noNewPrivileges: false,
+        },
+        labels: {},
+      });
+      await runtime.startContainer(id);
+      let said = "";
+      const options = { follow: true, timestamps: false, stdout: true, stderr: true };
+      for await (const { bytes } of await runtime.logs(id, options, new AbortController().signal))
+        said += Buffer.from(bytes).toString();
+      expect(said).toBe("pause\n");
+      await runtime.stopContainer(sandboxId, 10);
+      const { sandboxes } = await runtime.list();
+      expect(sandboxes[0]?.state).toBe("exited");
+      await runtime.removeContainer(id);
+      await runtime.removePodSandbox(sandboxId);
+    });
+
+    test("an Engine that is away gives Unavailable", async () => {
+      const away = runtimeOf(uid(), "unix:///tmp/no-such-engine.sock");
+      const error = await away.version().catch((cause: unknown) => cause);
+      expect(error).toBeInstanceOf(RuntimeError);
+      expect(error).toMatchObject({ code: "Unavailable" });
+      expect(String(error)).toContain("unix:///tmp/no-such-engine.sock");
+    });
+
+    test("a terminal's output is one stream, and its size can be set", async () => {
+      const cluster = uid();
+      clusters.push(cluster);
+      const runtime = runtimeOf(cluster);
+      const pod = { namespace: "default", name: "terminal", uid: uid() };
+      const sandboxId = await runtime.createPodSandbox({
+        pod,
+        attempt: 0,
+        hostname: "terminal",
+        network: "pod",
+        hostPid: false,
+        hostIpc: false,
+        shareProcessNamespace: false,
+        sysctls: {},
+        labels: {},
+      });
+      const body = { pod, name: "main", attempt: 0, image: "busybox:latest", env: [], mounts: [] };
+      const security = {
+        privileged: false,
+        supplementalGroups: [],
+        readOnlyRootFilesystem: false,
+        addCapabilities: [],
+        dropCapabilities: [],
+        noNewPrivileges: false,
+      };
+      await runtime.startPodSandbox(sandboxId);
+      const id = await runtime.createContainer(sandboxId, {
+        ...body,
+        command: ["sleep", "60"],
+        stdin: false,
+        stdinOnce: false,
+        tty: false,
+        resources: { oomScoreAdjust: 0 },
+        security,
+        labels: {},
+      });
+      await runtime.startContainer(id);
+      const stream = await runtime.exec(id, { command: ["sh"], stdin: true, tty: true });
+      await stream.resize(91, 17);
+      await stream.writeStdin(new TextEncoder().encode("stty size; hostname; exit 4\n"));
+      let said = "";
+      for await (const { bytes } of stream.output) said += Buffer.from(bytes).toString();
+      expect(said).toContain("17 91");
+      expect(said).toContain("terminal");
+      expect(await stream.exitCode).toBe(4);
+      await runtime.stopPodSandbox(sandboxId);
+      await runtime.removeContainer(id);
+      await runtime.removePodSandbox(sandboxId);
+    });
+  });
+}
