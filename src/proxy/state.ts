@@ -22,7 +22,14 @@ export interface Listener {
     | { readonly type: "clusterIP"; readonly address: string; readonly port: number }
     | { readonly type: "nodePort"; readonly port: number };
   /** Ready endpoints only. Connections to one that has left are not cut: they drain. */
-  readonly endpoints: readonly { readonly address: string; readonly port: number }[];
+  readonly endpoints: readonly EndpointAddress[];
+  /** sessionAffinity ClientIP: a client keeps its endpoint until it was silent for so long. Seconds; absent: none. */
+  readonly affinitySeconds?: number;
+}
+
+export interface EndpointAddress {
+  readonly address: string;
+  readonly port: number;
 }
 
 /** The control plane's end of the control socket. */

@@ -1,0 +1,138 @@
+import { spawn } from "node:child_process";
+import { abandonedUdp, changedElements, type KernelView, removeTable, tableName, wholeTable } from "./kernel_rules.ts";
+
+/** The kernel's part of the proxy as an effect; a test without root has one that only remembers. */
+export interface HostNetwork {
+  /** Makes the private address exist, so that sockets can be bound to it, and routes the CIDR to this machine. */
+  prepare(serviceCidr: string, privateAddress: string): Promise<void>;
+  /** Makes the kernel do `view`: all of it, or nothing and an error. Cheap when little or nothing has changed. */
+  apply(view: KernelView): Promise<void>;
+  /** Restores what others have removed since. True when something was missing. */
+  restore(): Promise<boolean>;
+  /** Takes table, route and address away. */
+  remove(): Promise<void>;
+}
+
+/** `ip route` and `ip rule` show this number: how we know our route again. */
+export const routeProtocol = 243;
+/** Link-local, so that it is nobody's; host scope, so that the kernel never chooses it towards others by itself. */
+export const defaultPrivateAddress = "169.254.43.1";
+
+/** With nft, ip and, where it is there, conntrack. */
+export class LinuxNetwork implements HostNetwork {
+  #current: KernelView | undefined;
+
+  async prepare(serviceCidr: string, privateAddress: string): Promise<void> {
+    await run(
+      ["ip", "-4", "-batch", "-"],
+      [
+        "link set lo up",
+        `address replace ${privateAddress}/32 dev lo scope host`,
+        `route replace ${serviceCidr} dev lo src ${privateAddress} proto ${routeProtocol}`,
+        "",
+      ].join("\n"),
+    );
+  }
+
+  async apply(view: KernelView): Promise<void> {
+    const current = this.#current;
+    const sameTable =
+      current !== undefined &&
+      current.serviceCidr === view.serviceCidr &&
+      current.privateAddress === view.privateAddress;
+    if (!sameTable) {
+      const old = current === undefined ? "" : removeTable(current.serviceCidr);
+      await run(["nft", "-f", "-"], old + wholeTable(view));
+      if (current !== undefined && current.serviceCidr !== view.serviceCidr) await removeRoute(current.serviceCidr);
+    } else {
+      const change = changedElements(current, view);
+      // The table may be gone, or not be what it was: then all of it.
+      if (change !== "") await run(["nft", "-f", "-"], change).catch(() => run(["nft", "-f", "-"], wholeTable(view)));
+    }
+    this.#current = view;
+    if (current !== undefined) await forgetFlows(current, view);
+  }
+
+  async restore(): Promise<boolean> {
+    const view = this.#current;
+    if (view === undefined) return false;
+    const table: readonly [string, ...string[]] = [
+      "nft",
+      "list",
+      "chain",
+      "ip",
+      tableName(view.serviceCidr),
+      "refuse_output",
+    ];
+    const present = await run(table).then(
+      (text) => text.includes("jump refuse"),
+      () => false,
+    );
+    if (!present) await run(["nft", "-f", "-"], wholeTable(view));
+    const route = await run(["ip", "-4", "route", "show", view.serviceCidr, "proto", String(routeProtocol)]);
+    if (route.trim() === "") await this.prepare(view.serviceCidr, view.privateAddress);
+    return !present || route.trim() === "";
+  }
+
+  async remove(): Promise<void> {
+    const view = this.#current;
+    this.#current = undefined;
+    if (view !== undefined) await removeFromHost(view.serviceCidr, view.privateAddress);
+  }
+}
+
+/** Removes what a proxy for this CIDR has left on the host. No error when nothing is there. */
+export async function removeFromHost(serviceCidr: string, privateAddress = defaultPrivateAddress): Promise<void> {
+  await run(["nft", "-f", "-"], removeTable(serviceCidr));
+  await removeRoute(serviceCidr);
+  // Another proxy in this network namespace uses the address too.
+  const others = await run(["ip", "-4", "route", "show", "proto", String(routeProtocol)]);
+  if (others.trim() === "") await run(["ip", "address", "del", `${privateAddress}/32`, "dev", "lo"]).catch(() => {});
+}
+
+async function removeRoute(serviceCidr: string): Promise<void> {
+  await run(["ip", "-4", "route", "del", serviceCidr, "dev", "lo", "proto", String(routeProtocol)]).catch(() => {});
+}
+
+async function forgetFlows(from: KernelView, to: KernelView): Promise<void> {
+  for (const { address, port } of abandonedUdp(from, to)) {
+    const original = address === undefined ? [] : ["--orig-dst", address];
+    const args = ["-D", "-p", "udp", ...original, "--orig-port-dst", String(port), "--reply-src", to.privateAddress];
+    // Fails when there was no such flow, and when the tool is not installed: then flows end by their time-out.
+    await run(["conntrack", ...args]).catch(() => {});
+  }
+}
+
+/** Runs a tool of the host; resolves with its output, rejects with its words. */
+function run(command: readonly [string, ...string[]], input = ""): Promise<string> {
+  const [program, ...args] = command;
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, args, { stdio: ["pipe", "pipe", "pipe"], env: { PATH: searchPath(), LC_ALL: "C" } });
+    let output = "";
+    let complaint = "";
+    child.stdout.on("data", (chunk) => {
+      output += chunk;
+    });
+    child.stderr.on("data", (chunk) => {
+      complaint += chunk;
+    });
+    child.stdin.on("error", () => {});
+    child.on("error", (error) => reject(toolError(program, error)));
+    child.on("close", (code) => {
+      if (code === 0) resolve(output);
+      else reject(new Error(`${command.join(" ")} failed with exit code ${code}: ${complaint.trim().slice(0, 2000)}`));
+    });
+    child.stdin.end(input);
+  });
+}
+
+function toolError(program: string, cause: Error): Error {
+  const absent = "code" in cause && cause.code === "ENOENT";
+  const advice = absent ? `: it is not installed (package ${program === "ip" ? "iproute2" : "nftables"})` : "";
+  return new Error(`Cannot run ${program}${advice}`, { cause });
+}
+
+/** A service's PATH often lacks the sbin folders. */
+function searchPath(): string {
+  return `${process.env.PATH ?? "/usr/bin:/bin"}:/usr/local/sbin:/usr/sbin:/sbin`;
+}
