@@ -1,0 +1,154 @@
+/**
+ * The cluster's own credentials under DATA-DIR/pki: the authority made at the first start, the server's certificate,
+ * renewed before it ends, and the administrator's token. Private keys and tokens are files of mode 0600.
+ */
+import type { Disk } from "../env/disk.ts";
+import type { KeyPair, Pki } from "../env/pki.ts";
+import type { Random } from "../env/random.ts";
+
+const authorityDays = 3650;
+const serverDays = 365;
+const dayMs = 86_400_000;
+/** A certificate is renewed when less than this is left of it. */
+const renewBeforeMs = 90 * dayMs;
+
+export interface CredentialOptions {
+  readonly disk: Disk;
+  readonly random: Random;
+  readonly dataDir: string;
+}
+
+export interface ServerNames {
+  readonly nodeName: string;
+  /** Addresses of this node by which clients reach it. */
+  readonly nodeIps: readonly string[];
+  /** The first of the service network: what `kubernetes.default` resolves to. */
+  readonly serviceIp: string;
+  /** "cluster.local". */
+  readonly clusterDomain: string;
+}
+
+/** The authority, made at the first call. A half-written one (a crash between key and certificate) is made again. */
+export async function loadAuthority(pki: Pki, options: CredentialOptions): Promise<KeyPair> {
+  return loadPair(options, "ca", () => pki.createAuthority("wherry-ca", authorityDays));
+}
+
+/** The server's certificate for all of its names, made again when a name is missing, it ends soon, or the CA changed. */
+export async function loadServerCertificate(
+  pki: Pki,
+  authority: KeyPair,
+  names: ServerNames,
+  options: CredentialOptions & { readonly nowMs: number },
+): Promise<KeyPair> {
+  const dnsNames = serverDnsNames(names);
+  const ipAddresses = [...new Set(["127.0.0.1", "::1", ...names.nodeIps, names.serviceIp])];
+  const make = () =>
+    pki.issue(authority, {
+      commonName: "kube-apiserver",
+      dnsNames,
+      ipAddresses,
+      usages: ["server"],
+      validDays: serverDays,
+    });
+  const present = await loadPair(options, "apiserver", make);
+  const [facts, issuer] = await Promise.all([
+    pki.inspect(present.certificatePem),
+    pki.inspect(authority.certificatePem),
+  ]);
+  const complete =
+    dnsNames.every((name) => facts.dnsNames.includes(name)) &&
+    ipAddresses.every((address) => facts.ipAddresses.map(canonicalIp).includes(canonicalIp(address)));
+  const fresh = facts.notAfter - options.nowMs > renewBeforeMs && facts.notBefore <= options.nowMs;
+  // A certificate older than its authority was signed by another one.
+  if (complete && fresh && facts.notBefore >= issuer.notBefore) return present;
+  const renewed = await make();
+  await writePair(options, "apiserver", renewed);
+  return renewed;
+}
+
+/** When to call loadServerCertificate again (and Listening.renew with its result): milliseconds from now. */
+export async function renewalDelayMs(pki: Pki, certificatePem: string, nowMs: number): Promise<number> {
+  const { notAfter } = await pki.inspect(certificatePem);
+  return Math.min(Math.max(notAfter - renewBeforeMs - nowMs, 60_000), dayMs);
+}
+
+export function serverDnsNames({ nodeName, clusterDomain }: ServerNames): string[] {
+  const service = ["kubernetes", "kubernetes.default", "kubernetes.default.svc"];
+  return [...new Set(["localhost", nodeName, ...service, `kubernetes.default.svc.${clusterDomain}`])];
+}
+
+/** The administrator's bearer token: the configured one, else the one kept from the first start. */
+export async function loadAdminToken(options: CredentialOptions, configured?: string): Promise<string> {
+  const { disk, random, dataDir } = options;
+  if (configured !== undefined) return configured;
+  const path = `${dataDir}/pki/admin.token`;
+  if (await disk.exists(path)) {
+    const token = new TextDecoder().decode(await disk.readFile(path)).trim();
+    if (token !== "") return token;
+  }
+  const token = Array.from(random.bytes(32), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  await disk.makeDirectory(`${dataDir}/pki`);
+  await disk.writeFileAtomic(path, new TextEncoder().encode(`${token}\n`), { mode: 0o600 });
+  return token;
+}
+
+export interface KubeconfigOptions {
+  /** https://ADDRESS:PORT */
+  readonly server: string;
+  /** Absent only for a server without TLS. */
+  readonly caPem?: string;
+  readonly token: string;
+  readonly name?: string;
+}
+
+/** A kubeconfig with everything in it: the authority's certificate and a token. Keep it in a file of mode 0600. */
+export function kubeconfigYaml({ server, caPem, token, name = "wherry" }: KubeconfigOptions): string {
+  const ca = caPem === undefined ? "" : `    certificate-authority-data: ${btoa(caPem)}\n`;
+  return `apiVersion: v1
+kind: Config
+clusters:
+- name: ${name}
+  cluster:
+${ca}    server: ${JSON.stringify(server)}
+users:
+- name: ${name}
+  user:
+    token: ${JSON.stringify(token)}
+contexts:
+- name: ${name}
+  context:
+    cluster: ${name}
+    user: ${name}
+current-context: ${name}
+preferences: {}
+`;
+}
+
+async function loadPair(options: CredentialOptions, name: string, make: () => Promise<KeyPair>): Promise<KeyPair> {
+  const { disk, dataDir } = options;
+  const certificate = `${dataDir}/pki/${name}.crt`;
+  const key = `${dataDir}/pki/${name}.key`;
+  if ((await disk.exists(certificate)) && (await disk.exists(key))) {
+    const decoder = new TextDecoder();
+    return {
+      certificatePem: decoder.decode(await disk.readFile(certificate)),
+      privateKeyPem: decoder.decode(await disk.readFile(key)),
+    };
+  }
+  const made = await make();
+  await writePair(options, name, made);
+  return made;
+}
+
+/** The key first: a certificate on disk always has its key beside it. */
+async function writePair({ disk, dataDir }: CredentialOptions, name: string, pair: KeyPair): Promise<void> {
+  const encoder = new TextEncoder();
+  await disk.makeDirectory(`${dataDir}/pki`);
+  await disk.writeFileAtomic(`${dataDir}/pki/${name}.key`, encoder.encode(pair.privateKeyPem), { mode: 0o600 });
+  await disk.writeFileAtomic(`${dataDir}/pki/${name}.crt`, encoder.encode(pair.certificatePem), { mode: 0o600 });
+}
+
+/** IPv6 has many spellings of one address; certificates carry the bytes. */
+function canonicalIp(address: string): string {
+  return address.includes(":") ? new URL(`http://[${address}]/`).hostname : address;
+}
