@@ -4,7 +4,7 @@ import type { Random } from "../env/random.ts";
 import type { Kind, KubeObject, Observed } from "../kinds/kind.ts";
 import { StatusError } from "../kinds/status_error.ts";
 import type { Client, SelectOptions } from "./client.ts";
-import { anyObserved, keyOf } from "./object.ts";
+import { type AnyObserved, anyObserved, keyOf } from "./object.ts";
 
 /**
  * A cache of one kind that follows the server. What a consumer may assume:
@@ -67,6 +67,15 @@ export class Informer<T extends KubeObject> {
 
   byKey(key: string): Observed<T> | undefined {
     return this.#objects.get(key);
+  }
+
+  /** Whether the cache is at least as new as this object of its kind, which a write has returned. */
+  hasSeen(object: AnyObserved): boolean {
+    const seen = BigInt(this.#version || "0") >= BigInt(object.metadata.resourceVersion || "0");
+    if (seen) return true;
+    const key = keyOf(object);
+    const cached = this.#objects.get(key);
+    return cached !== undefined && anyObserved<T>(cached).metadata.resourceVersion === object.metadata.resourceVersion;
   }
 
   /** In the order of keys. */
