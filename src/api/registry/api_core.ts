@@ -1,0 +1,242 @@
+import type { Clock } from "../../env/clock.ts";
+import { describeError, type Log } from "../../env/log.ts";
+import type { Random } from "../../env/random.ts";
+import type { AnyKind } from "../../kinds/kind.ts";
+import type { KindRegistry } from "../../kinds/registry.ts";
+import { badRequest, StatusError } from "../../kinds/status_error.ts";
+import { type Store, StoreError } from "../../store/store.ts";
+import type { AdmissionPlugin } from "../admission/admission.ts";
+import { NamespaceLifecycle } from "../admission/namespace_lifecycle.ts";
+import { type Authorizer, authorize, forbidden, GroupAuthorizer } from "../authorization.ts";
+import type { ApiCore, CoreEvent, CoreRequest, CoreResponse, CoreTarget, CoreWatchRequest, Identity } from "../core.ts";
+import { changeObject } from "./change.ts";
+import { createObject } from "./create.ts";
+import { Expiry } from "./expiry.ts";
+import { checkedBody } from "./incoming.ts";
+import { LeaseRenewals } from "./lease_renewals.ts";
+import { copyJson, deepFreeze } from "./object.ts";
+import { ObjectStorage } from "./object_storage.ts";
+import { writeOptions } from "./query.ts";
+import { getObject, listObjects } from "./read.ts";
+import type { Registry, Subject } from "./registry.ts";
+import { removalOf, removeObject } from "./remove.ts";
+import { StoredValueError } from "./stored_value.ts";
+import { expired, watchObjects, watchPlan } from "./watch.ts";
+import { WatchHub } from "./watch_hub.ts";
+
+export interface ApiCoreOptions {
+  readonly store: Store;
+  readonly kinds: KindRegistry;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  /** "10.43.0.0/16": where virtual addresses of Services come from. */
+  readonly serviceCidr: string;
+  /** Both ends belong to it. */
+  readonly nodePortRange: { readonly first: number; readonly last: number };
+  /** Default: GroupAuthorizer. */
+  readonly authorizer?: Authorizer;
+  /** Run after the built-in ones. */
+  readonly admission?: readonly AdmissionPlugin[];
+}
+
+export interface RunningApiCore extends ApiCore {
+  /** Ends every watch, so that clients connect to another server. */
+  close(): void;
+}
+
+export function createApiCore(options: ApiCoreOptions): RunningApiCore {
+  const { store, clock, random, log } = options;
+  const storage = new ObjectStorage(store);
+  const registry: Registry = {
+    storage,
+    kinds: options.kinds,
+    clock,
+    random,
+    log,
+    authorizer: options.authorizer ?? new GroupAuthorizer(),
+    admission: [new NamespaceLifecycle(storage), ...(options.admission ?? [])],
+    hub: new WatchHub(storage, log),
+    expiry: new Expiry(store, clock),
+    renewals: new LeaseRenewals(clock),
+    claims: new Map(),
+  };
+  return new Core(registry);
+}
+
+class Core implements RunningApiCore {
+  readonly #registry: Registry;
+
+  constructor(registry: Registry) {
+    this.#registry = registry;
+  }
+
+  async call(request: CoreRequest): Promise<CoreResponse> {
+    try {
+      const kind = kindOf(this.#registry, request);
+      await authorize(this.#registry.authorizer, attributesOf(request, request.verb));
+      return await carryOut(
+        this.#registry,
+        { kind, namespace: request.namespace, identity: request.identity },
+        request,
+      );
+    } catch (error) {
+      throw this.#statusOf(error, request);
+    }
+  }
+
+  /** Throws what can be known at once when it is called, and the rest from the iteration. */
+  watch(request: CoreWatchRequest, signal: AbortSignal): AsyncIterable<CoreEvent> {
+    const registry = this.#registry;
+    try {
+      const kind = kindOf(registry, request);
+      if (kind.verbs && !kind.verbs.includes("watch")) throw methodNotAllowed();
+      const attributes = attributesOf(request, "watch");
+      const decision = registry.authorizer.decide(attributes);
+      if (!(decision instanceof Promise) && !decision.allowed) throw forbidden(attributes, decision.reason ?? "");
+      const subject = { kind, namespace: request.namespace, identity: request.identity };
+      const named: Readonly<Record<string, string>> =
+        request.name === undefined ? {} : { fieldSelector: `metadata.name=${request.name}` };
+      const plan = watchPlan(subject, { ...request.query, ...named });
+      const run = async function* (statusOf: (error: unknown) => StatusError): AsyncGenerator<CoreEvent> {
+        try {
+          const late = await decision;
+          if (!late.allowed) throw forbidden(attributes, late.reason ?? "");
+          yield* watchObjects(registry, subject, plan, signal);
+        } catch (error) {
+          throw statusOf(error);
+        }
+      };
+      return run((error) => this.#statusOf(error, request));
+    } catch (error) {
+      throw this.#statusOf(error, request);
+    }
+  }
+
+  close(): void {
+    this.#registry.hub.close();
+  }
+
+  #statusOf(error: unknown, request: CoreTarget): StatusError {
+    if (error instanceof StatusError) return error;
+    if (error instanceof StoreError) return storeStatus(error);
+    const { resource, namespace, name } = request;
+    this.#registry.log.error("request failed by a fault of the server", {
+      resource: `${resource.group}/${resource.plural}`,
+      namespace,
+      name,
+      error: describeError(error),
+      stack: error instanceof Error ? error.stack : undefined,
+    });
+    const text = error instanceof StoredValueError ? error.message : `Internal error occurred: ${describeError(error)}`;
+    return new StatusError(500, "InternalError", text, { causes: [{ message: describeError(error) }] }, error);
+  }
+}
+
+function storeStatus(error: StoreError): StatusError {
+  switch (error.code) {
+    case "Compacted":
+      return expired(
+        "The provided continue parameter or resourceVersion is too old to display a consistent list result. You must start a new list without it.",
+        error,
+      );
+    case "FutureRevision":
+      return new StatusError(504, "Timeout", error.message, { retryAfterSeconds: 1 }, error);
+    case "TooLarge":
+      return new StatusError(413, "RequestEntityTooLarge", error.message, undefined, error);
+    case "Unavailable":
+      return new StatusError(503, "ServiceUnavailable", error.message, { retryAfterSeconds: 1 }, error);
+    default:
+      return new StatusError(500, "InternalError", `Internal error occurred: ${error.message}`, undefined, error);
+  }
+}
+
+function kindOf(registry: Registry, { resource, namespace, name, subresource }: CoreTarget): AnyKind {
+  const kind = registry.kinds.byResource(resource.group, resource.version, resource.plural);
+  if (kind === undefined || (!kind.namespaced && namespace !== undefined)) throw unknownResource();
+  if (subresource !== undefined && name === undefined) throw unknownResource();
+  if (kind.namespaced && namespace === undefined && name !== undefined)
+    throw badRequest("an empty namespace may not be set when a resource name is provided");
+  return kind;
+}
+
+export function unknownResource(): StatusError {
+  return new StatusError(404, "NotFound", "the server could not find the requested resource");
+}
+
+export function methodNotAllowed(): StatusError {
+  return new StatusError(405, "MethodNotAllowed", "the server does not allow this method on the requested resource");
+}
+
+function attributesOf(request: CoreTarget & { readonly identity: Identity }, verb: string) {
+  const { identity, resource, subresource, namespace, name } = request;
+  return { identity, verb, group: resource.group, resource: resource.plural, subresource, namespace, name };
+}
+
+async function carryOut(registry: Registry, subject: Subject, request: CoreRequest): Promise<CoreResponse> {
+  const { kind } = subject;
+  const { query, verb } = request;
+  const warnings: string[] = [];
+  if (request.subresource !== undefined) throw unknownResource();
+  if (kind.verbs && !kind.verbs.includes(verb)) throw methodNotAllowed();
+  const name = request.name ?? "";
+  switch (verb) {
+    case "get":
+      return { code: 200, object: await getObject(registry, subject, name, query), warnings };
+    case "list":
+      return { code: 200, object: await listObjects(registry, subject, query), warnings };
+    case "create": {
+      if (kind.namespaced && subject.namespace === undefined)
+        throw badRequest("an empty namespace may not be set during creation");
+      const options = writeOptions(query, "CreateOptions", request.userAgent);
+      const body = checkedBody(kind, request.body, options.fieldValidation, request.decodeProblems ?? [], warnings);
+      return { code: 201, object: await createObject(registry, subject, body, options, warnings), warnings };
+    }
+    case "update": {
+      const options = writeOptions(query, "UpdateOptions", request.userAgent);
+      const body = checkedBody(kind, request.body, options.fieldValidation, request.decodeProblems ?? [], warnings);
+      const { object } = await changeObject(registry, subject, {
+        name,
+        subresource: undefined,
+        dryRun: options.dryRun,
+        // A copy each time: what is made of it is changed on the way.
+        wish: () => copyJson(body),
+        part: "main",
+        warnings,
+      });
+      return { code: 200, object, warnings };
+    }
+    case "patch":
+      throw methodNotAllowed();
+    case "delete": {
+      const removed = await removeObject(registry, subject, name, removalOf(request.body, query));
+      if (!removed.gone) return { code: 200, object: removed.object, warnings };
+      return { code: 200, object: deletedStatus(kind, name, removed.object.metadata.uid), warnings };
+    }
+    case "deletecollection": {
+      const removal = removalOf(request.body, query);
+      const list = await listObjects(registry, subject, query);
+      const removed = [];
+      for (const { metadata } of list.items) {
+        const place = { ...subject, namespace: kind.namespaced ? metadata.namespace : undefined };
+        try {
+          removed.push((await removeObject(registry, place, metadata.name, removal)).object);
+        } catch (error) {
+          // Another was faster.
+          if (!(error instanceof StatusError && error.code === 404)) throw error;
+        }
+      }
+      return { code: 200, object: deepFreeze({ ...list, items: removed }), warnings };
+    }
+  }
+}
+
+function deletedStatus(kind: AnyKind, name: string, uid: string): unknown {
+  return deepFreeze({
+    kind: "Status",
+    apiVersion: "v1",
+    metadata: {},
+    status: "Success",
+    details: { name, ...(kind.group === "" ? {} : { group: kind.group }), kind: kind.plural, uid },
+  });
+}
