@@ -5,7 +5,7 @@ import { decodeObject, decodePatch, readBody } from "./body.ts";
 import { negotiate, type Representation } from "./negotiate.ts";
 import type { HttpOptions } from "./options.ts";
 import type { ResourcePath } from "./request_info.ts";
-import { methodNotAllowed, objectAnswer } from "./respond.ts";
+import { answer, methodNotAllowed, objectAnswer } from "./respond.ts";
 import { parseIncludeObject, toPartial, toTable } from "./table.ts";
 import { watchResponse } from "./watch_stream.ts";
 
@@ -59,8 +59,14 @@ export async function serveResource(options: HttpOptions, resource: ResourceRequ
     userAgent: request.headers.get("user-agent")?.split("/")[0],
     ...(await bodyOf(options, resource, verb, query)),
   });
+  const { format, as } = representation;
+  if (format === "json" && as === "object" && options.jsonBytes) {
+    // A copy: Response takes bytes of its own.
+    const bytes = new Uint8Array(options.jsonBytes(answered.object));
+    return answer({ code: answered.code, contentType: "application/json", bytes, warnings: answered.warnings });
+  }
   const shown = represent(answered.object, resource, options, query, representation);
-  return objectAnswer(answered.code, shown, representation.format, answered.warnings);
+  return objectAnswer(answered.code, shown, format, answered.warnings);
 }
 
 async function bodyOf(

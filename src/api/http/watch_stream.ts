@@ -39,7 +39,13 @@ export async function watchResponse(options: WatchStreamOptions): Promise<Respon
     stop.abort();
   };
 
-  const events = options.start(stop.signal)[Symbol.asyncIterator]();
+  let events: AsyncIterator<CoreEvent>;
+  try {
+    events = options.start(stop.signal)[Symbol.asyncIterator]();
+  } catch (error) {
+    release();
+    throw error;
+  }
   const first = events.next();
   // A bad request fails before anything was awaited for long. It gets its own HTTP status, not an event in a stream.
   let grace = clock.schedule(0, () => {});
