@@ -38,8 +38,10 @@ class NodeStream implements Stream {
     this.#socket.end();
   }
 
-  /** Nothing to do: node destroys a socket by itself once both directions have ended. */
-  close(): void {}
+  /** node destroys a socket by itself once both directions have ended. */
+  close(): void {
+    this.#socket.end();
+  }
 
   reset(): void {
     this.#socket.resetAndDestroy();
