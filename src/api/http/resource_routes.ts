@@ -40,7 +40,7 @@ export async function serveResource(options: HttpOptions, resource: ResourceRequ
   if (request.method === "GET" && (path.watch || isTrue(query.watch)) && (path.name === undefined || path.watch))
     return serveWatch(options, resource, query, representation);
 
-  const verb = verbOf(request.method, path.name !== undefined);
+  const verb = verbOf(request.method, path);
   const allowed =
     path.subresource === undefined
       ? verbsOf(kind)
@@ -174,13 +174,14 @@ function joined(type: CoreEvent["type"], object: Uint8Array): Uint8Array {
   return line;
 }
 
-function verbOf(method: string, named: boolean): CoreRequest["verb"] | undefined {
+function verbOf(method: string, { name, subresource }: ResourcePath): CoreRequest["verb"] | undefined {
+  const named = name !== undefined;
   switch (method) {
     case "GET":
     case "HEAD":
       return named ? "get" : "list";
     case "POST":
-      return "create";
+      return named && subresource === undefined ? undefined : "create";
     case "PUT":
       return named ? "update" : undefined;
     case "PATCH":

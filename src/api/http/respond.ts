@@ -37,7 +37,9 @@ export function objectAnswer(
   format: Representation["format"],
   warnings: readonly string[],
 ): Response {
-  const text = format === "yaml" ? stringify(object, { aliasDuplicateObjects: false }) : JSON.stringify(object);
+  // As YAML 1.1, so that "yes" and times are quoted and come back as the strings that they are.
+  const text =
+    format === "yaml" ? stringify(object, { version: "1.1", aliasDuplicateObjects: false }) : JSON.stringify(object);
   const contentType = format === "yaml" ? "application/yaml" : "application/json";
   return answer({ code, contentType, bytes: encoder.encode(text), warnings });
 }
