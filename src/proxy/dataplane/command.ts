@@ -2,13 +2,17 @@ import { isAbsolute } from "node:path";
 import { describeError } from "../../env/log.ts";
 import { realClock } from "../../env/real/clock.ts";
 import { createLog } from "../../env/real/log.ts";
-import { runProxyProcess } from "./process.ts";
+import { type ProxyProcessOptions, runProxyProcess } from "./process.ts";
 
 /**
- * The hidden command `wherry proxy --directory DIR`: `argv` is what follows "proxy". Resolves with the exit code. Its log
+ * The hidden command `wherry proxy --directory DIR`: `argv` is what follows "proxy". Resolves with the exit code; `overrides` are for tests. Its log
  * goes to standard error, which spawn.ts leads to DIR/proxy.log.
  */
-export async function proxyCommand(argv: readonly string[], version: string): Promise<number> {
+export async function proxyCommand(
+  argv: readonly string[],
+  version: string,
+  overrides: Partial<ProxyProcessOptions> = {},
+): Promise<number> {
   const write = (line: string) => void process.stderr.write(`${line}\n`);
   const log = createLog({ level: "info", format: "text", clock: realClock, write }).with({ area: "proxy" });
   const [flag, directory, ...rest] = argv;
@@ -21,7 +25,7 @@ export async function proxyCommand(argv: readonly string[], version: string): Pr
   // A terminal that closes is none of the proxy's business.
   process.on("SIGHUP", () => {});
   try {
-    await runProxyProcess({ directory, version, clock: realClock, log, signal: ending.signal });
+    await runProxyProcess({ directory, version, clock: realClock, log, signal: ending.signal, ...overrides });
     return 0;
   } catch (error) {
     log.error("The proxy cannot run", { error: describeError(error) });

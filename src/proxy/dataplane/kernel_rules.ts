@@ -58,8 +58,8 @@ export function removeTable(serviceCidr: string): string {
 export function wholeTable(view: KernelView): string {
   const { serviceCidr: cidr, privateAddress: address } = view;
   const translate = [
-    `    ip daddr ${cidr} dnat to ${address}:meta l4proto . ip daddr . th dport map @cluster_ips`,
-    `    fib daddr type local ip daddr != ${address} dnat to ${address}:meta l4proto . th dport map @node_ports`,
+    `    ip daddr ${cidr} meta l4proto { tcp, udp } dnat to ${address}:meta l4proto . ip daddr . th dport map @cluster_ips`,
+    `    fib daddr type local ip daddr != ${address} meta l4proto { tcp, udp } dnat to ${address}:meta l4proto . th dport map @node_ports`,
   ].join("\n");
   const refuse = `    ip daddr ${cidr} jump refuse`;
   const refuseNodePorts = "    fib daddr type local meta l4proto . th dport @closed_node_ports jump refuse";

@@ -21,6 +21,8 @@ export interface ProxyProcessOptions {
   /** For tests without root. */
   readonly network?: HostNetwork;
   readonly privateAddress?: string;
+  /** How often rules and route that others removed are looked for; 30 s when absent. */
+  readonly restoreEveryMs?: number;
 }
 
 /** After a successor took over: how long its first state may take to lead new connections there. */
@@ -43,6 +45,7 @@ export async function runProxyProcess(options: ProxyProcessOptions): Promise<voi
     log,
     maxConnections: connectionLimit(),
     ...(options.privateAddress === undefined ? {} : { privateAddress: options.privateAddress }),
+    ...(options.restoreEveryMs === undefined ? {} : { restoreEveryMs: options.restoreEveryMs }),
   });
 
   const last = directory.readState(log);

@@ -205,8 +205,14 @@ export async function stopProxy(path: string, options: StopProxyOptions): Promis
   const directory = new ProxyDirectory(path);
   const last = directory.readState(log);
   const running = await connectControl(directory.socketPath).catch(() => undefined);
+  let removed = false;
   if (running !== undefined) {
-    await running.request({ type: "shutdown", drainMs, removeRules: true });
+    await running.request({ type: "shutdown", drainMs, removeRules: true }).then(
+      () => {
+        removed = true;
+      },
+      (error: Error) => log.warn("The proxy could not clean up by itself", { error: describeError(error) }),
+    );
     await Promise.race([running.closed, sleep(clock, drainMs + 5000)]);
     running.close();
   }
@@ -214,7 +220,7 @@ export async function stopProxy(path: string, options: StopProxyOptions): Promis
   while (directory.holder() !== undefined && clock.monotonicMs() < giveUpMs) await sleep(clock, pollMs);
   const holder = directory.holder();
   if (holder !== undefined) process.kill(holder, "SIGKILL");
-  if (last !== undefined) await removeFromHost(last.serviceCidr, defaultPrivateAddress);
+  if (last !== undefined && !removed) await removeFromHost(last.serviceCidr, defaultPrivateAddress);
   directory.remove();
 }
 

@@ -2,4 +2,4 @@
 import { proxyCommand } from "../command.ts";
 
 const [, ...argv] = process.argv.slice(2);
-process.exit(await proxyCommand(argv, process.env.PROXY_TEST_VERSION ?? "0.0.0-test"));
+process.exit(await proxyCommand(argv, process.env.PROXY_TEST_VERSION ?? "0.0.0-test", { restoreEveryMs: 500 }));
