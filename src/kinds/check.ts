@@ -1,5 +1,5 @@
 import { goFieldType, shortName, zeroValue } from "./go_type.ts";
-import type { Kind, KubeObject } from "./kind.ts";
+import type { AnyKind, Kind, KubeObject } from "./kind.ts";
 import { canonicalQuantity, QuantityError } from "./quantity.ts";
 import { fieldType, type Infer, type Message, type Type } from "./schema.ts";
 import { badRequest } from "./status_error.ts";
@@ -11,7 +11,8 @@ import { canonicalMicroTime, canonicalTime, durationMs, TimeError } from "./time
  * - an unknown field is reported and left out;
  * - null means absent (inside a list or map: the zero value);
  * - quantities and times come out in their canonical form, a number for a quantity becomes a string;
- * - an absent required field becomes its zero value, so that the result really has the descriptor's type.
+ * - an absent required field becomes its zero value, so that the result really has the descriptor's type; an absent spec
+ *   becomes an empty one.
  *
  * The input is never changed. What needs no change is shared with the result, so a body that is right costs no copy.
  */
@@ -48,7 +49,7 @@ export function checkObject<T extends KubeObject>(kind: Kind<T>, value: unknown,
   };
   let checked: Checked<unknown>;
   try {
-    checked = checkMessage(kind.schema, value, options);
+    checked = checkMessage(kind.schema, options?.fillRequired === false ? value : withSpec(kind, value), options);
   } catch (error) {
     if (error instanceof TypeMismatch) throw cannot(error.message);
     throw error;
@@ -65,6 +66,12 @@ export function checkObject<T extends KubeObject>(kind: Kind<T>, value: unknown,
   if (apiVersion !== kind.apiVersion || said !== kind.kind)
     object = { ...object, apiVersion: kind.apiVersion, kind: kind.kind };
   return { object, problems: checked.problems };
+}
+
+/** A spec is a struct in Go: always there, and defaults may count on it. */
+function withSpec(kind: AnyKind, value: unknown): unknown {
+  const missing = isObject(value) && (value.spec === undefined || value.spec === null);
+  return missing && kind.schema.fields.spec !== undefined ? { ...value, spec: {} } : value;
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

@@ -7,7 +7,7 @@ import { type FieldError, forbiddenValue, invalidValue, requiredValue, tooLongVa
 const annotationsLimit = 256 * 1024;
 
 /** Metadata of a new object; its name is generated already. */
-export function validateMetadata(kind: AnyKind, metadata: ObjectMeta): FieldError[] {
+export function validateMetadata(kind: Pick<AnyKind, "nameRule" | "namespaced">, metadata: ObjectMeta): FieldError[] {
   const rule = kind.nameRule ?? "subdomain";
   const { name = "", generateName = "", namespace = "" } = metadata;
   const errors: FieldError[] = [];

@@ -1,6 +1,7 @@
 import { ageColumn, nameColumn, wide } from "../columns.ts";
 import { defaultPodTemplate } from "../core/pod_defaults.ts";
 import { PodTemplateSpec } from "../core/pod_spec.ts";
+import { podSpecWarnings } from "../core/pod_warnings.ts";
 import { defineKind } from "../kind.ts";
 import { selectorString, selectorText } from "../label_selector.ts";
 import { LabelSelector, ObjectMeta } from "../meta.ts";
@@ -17,6 +18,9 @@ import {
   string,
   time,
 } from "../schema.ts";
+import { forbiddenValue, invalidValue } from "../status_error.ts";
+import { checkImmutable, checkNotNegative, checkOneOf, type Errors } from "../validation.ts";
+import { checkNumberOrPercent, percentOf, validateSelectorAndTemplate } from "./workload_validation.ts";
 
 export const RollingUpdateDeployment = message("io.k8s.api.apps.v1.RollingUpdateDeployment", {
   maxSurge: optional(2, intOrString),
@@ -94,6 +98,48 @@ function defaultDeployment({ spec }: Deployment): void {
   defaultPodTemplate(spec.template);
 }
 
+function validateDeploymentSpec(spec: DeploymentSpec | undefined): Errors {
+  const errors = [
+    ...checkNotNegative(spec?.replicas, "spec.replicas"),
+    ...validateSelectorAndTemplate(spec?.selector, spec?.template ?? {}),
+    ...validateStrategy(spec?.strategy ?? {}),
+    ...checkNotNegative(spec?.minReadySeconds, "spec.minReadySeconds"),
+    ...checkNotNegative(spec?.revisionHistoryLimit, "spec.revisionHistoryLimit"),
+  ];
+  const deadline = spec?.progressDeadlineSeconds;
+  if (deadline !== undefined) {
+    const path = "spec.progressDeadlineSeconds";
+    errors.push(...checkNotNegative(deadline, path));
+    if (deadline <= (spec?.minReadySeconds ?? 0))
+      errors.push(invalidValue(path, deadline, "must be greater than minReadySeconds"));
+  }
+  return errors;
+}
+
+function validateStrategy({ type, rollingUpdate }: DeploymentStrategy): Errors {
+  const path = "spec.strategy.rollingUpdate";
+  if (type === "Recreate")
+    return rollingUpdate === undefined
+      ? []
+      : [forbiddenValue(path, "may not be specified when strategy `type` is 'Recreate'")];
+  if (type !== "RollingUpdate" || rollingUpdate === undefined)
+    return checkOneOf(type, ["Recreate", "RollingUpdate"], "spec.strategy.type", "optional");
+  const { maxUnavailable = 0, maxSurge = 0 } = rollingUpdate;
+  const errors = [
+    ...checkNumberOrPercent(maxUnavailable, `${path}.maxUnavailable`),
+    ...checkNumberOrPercent(maxSurge, `${path}.maxSurge`),
+  ];
+  if (isZero(maxUnavailable) && isZero(maxSurge))
+    errors.push(invalidValue(`${path}.maxUnavailable`, maxUnavailable, "may not be 0 when `maxSurge` is 0"));
+  if ((percentOf(maxUnavailable) ?? 0) > 100)
+    errors.push(invalidValue(`${path}.maxUnavailable`, maxUnavailable, "must not be greater than 100%"));
+  return errors;
+}
+
+function isZero(value: number | string): boolean {
+  return value === 0 || percentOf(value) === 0;
+}
+
 export const deploymentKind = defineKind<typeof Deployment>({
   group: "apps",
   version: "v1",
@@ -158,4 +204,12 @@ export const deploymentKind = defineKind<typeof Deployment>({
   prepareForCreate(deployment) {
     deployment.status = {};
   },
+  validate({ spec }, { old }) {
+    const errors = validateDeploymentSpec(spec);
+    return old === undefined
+      ? errors
+      : [...errors, ...checkImmutable(spec?.selector, old.spec.selector, "spec.selector")];
+  },
+  warnings: ({ spec }) =>
+    spec?.template.spec === undefined ? [] : podSpecWarnings(spec.template.spec, "spec.template.spec"),
 });

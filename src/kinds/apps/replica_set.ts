@@ -5,6 +5,8 @@ import { defineKind } from "../kind.ts";
 import { selectorString, selectorText } from "../label_selector.ts";
 import { LabelSelector, ObjectMeta } from "../meta.ts";
 import { type Infer, int32, int64, list, message, optional, required, string, time } from "../schema.ts";
+import { checkImmutable, checkNotNegative } from "../validation.ts";
+import { validateSelectorAndTemplate } from "./workload_validation.ts";
 
 export const ReplicaSetSpec = message("io.k8s.api.apps.v1.ReplicaSetSpec", {
   minReadySeconds: optional(4, int32),
@@ -116,5 +118,15 @@ export const replicaSetKind = defineKind<typeof ReplicaSet>({
   },
   prepareForCreate(set) {
     set.status = { replicas: 0 };
+  },
+  validate({ spec }, { old }) {
+    const errors = [
+      ...checkNotNegative(spec?.replicas, "spec.replicas"),
+      ...checkNotNegative(spec?.minReadySeconds, "spec.minReadySeconds"),
+      ...validateSelectorAndTemplate(spec?.selector, spec?.template ?? {}),
+    ];
+    return old === undefined
+      ? errors
+      : [...errors, ...checkImmutable(spec?.selector, old.spec.selector, "spec.selector")];
   },
 });

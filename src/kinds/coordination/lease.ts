@@ -2,6 +2,8 @@ import { ageColumn, nameColumn } from "../columns.ts";
 import { defineKind } from "../kind.ts";
 import { ObjectMeta } from "../meta.ts";
 import { type Infer, int32, message, microTime, optional, string } from "../schema.ts";
+import { invalidValue } from "../status_error.ts";
+import { checkNotNegative } from "../validation.ts";
 
 export const LeaseSpec = message("io.k8s.api.coordination.v1.LeaseSpec", {
   acquireTime: optional(3, microTime),
@@ -40,4 +42,13 @@ export const leaseKind = defineKind<typeof Lease>({
     },
     ageColumn,
   ],
+  validate({ spec = {} }) {
+    const { leaseDurationSeconds: seconds, leaseTransitions } = spec;
+    return [
+      ...(seconds !== undefined && seconds <= 0
+        ? [invalidValue("spec.leaseDurationSeconds", seconds, "must be greater than 0")]
+        : []),
+      ...checkNotNegative(leaseTransitions, "spec.leaseTransitions"),
+    ];
+  },
 });

@@ -2,6 +2,8 @@ import { ageColumn, nameColumn } from "../columns.ts";
 import { defineKind } from "../kind.ts";
 import { ObjectMeta } from "../meta.ts";
 import { type Infer, message, optional, required, string } from "../schema.ts";
+import { notSupportedValue, requiredValue } from "../status_error.ts";
+import type { Errors } from "../validation.ts";
 import { ObjectReference } from "./reference.ts";
 
 export const Binding = message("io.k8s.api.core.v1.Binding", {
@@ -22,4 +24,11 @@ export const bindingKind = defineKind<typeof Binding>({
   schema: Binding,
   verbs: ["create"],
   columns: [nameColumn, ageColumn],
+  validate: ({ target }) => {
+    const errors: Errors = [];
+    if (target.kind && target.kind !== "Node")
+      errors.push(notSupportedValue("target.kind", target.kind, ["Node", "<empty>"]));
+    if (!target.name) errors.push(requiredValue("target.name"));
+    return errors;
+  },
 });

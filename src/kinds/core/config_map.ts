@@ -1,7 +1,8 @@
 import { ageColumn, nameColumn } from "../columns.ts";
 import { defineKind } from "../kind.ts";
 import { ObjectMeta } from "../meta.ts";
-import { boolean, bytes, type Infer, map, message, optional, string } from "../schema.ts";
+import { boolean, bytes, type DeepReadonly, type Infer, map, message, optional, string } from "../schema.ts";
+import { checkKeys, checkSealed, checkSize, checkTwice } from "./config_data_validation.ts";
 
 export const ConfigMap = message("io.k8s.api.core.v1.ConfigMap", {
   apiVersion: optional([], string),
@@ -12,6 +13,8 @@ export const ConfigMap = message("io.k8s.api.core.v1.ConfigMap", {
   metadata: optional(1, ObjectMeta),
 });
 export type ConfigMap = Infer<typeof ConfigMap>;
+
+type Content = DeepReadonly<Pick<ConfigMap, "immutable" | "data" | "binaryData">>;
 
 export const configMapKind = defineKind<typeof ConfigMap>({
   group: "",
@@ -32,4 +35,14 @@ export const configMapKind = defineKind<typeof ConfigMap>({
     },
     ageColumn,
   ],
+  validate(configMap, { old }) {
+    const { data = {}, binaryData = {} } = configMap;
+    return [
+      ...checkTwice(data, binaryData),
+      ...checkKeys(data, "data"),
+      ...checkKeys(binaryData, "binaryData"),
+      ...checkSize(data, binaryData),
+      ...(old === undefined ? [] : checkSealed<Content>(configMap, old, ["data", "binaryData"])),
+    ];
+  },
 });

@@ -3,6 +3,8 @@ import { ageOf } from "../human_duration.ts";
 import { defineKind, type Observed } from "../kind.ts";
 import { ObjectMeta } from "../meta.ts";
 import { type Infer, int32, message, microTime, optional, required, string, time } from "../schema.ts";
+import { invalidValue, requiredValue } from "../status_error.ts";
+import { checkQualifiedName, type Errors } from "../validation.ts";
 import { ObjectReference } from "./reference.ts";
 
 export const EventSeries = message("io.k8s.api.core.v1.EventSeries", {
@@ -46,6 +48,27 @@ function firstSeen({ firstTimestamp, eventTime }: When): string | undefined {
 
 function lastSeen(event: When): string | undefined {
   return event.series?.lastObservedTime || event.lastTimestamp || firstSeen(event);
+}
+
+function validateEvent(event: Event): Errors {
+  const errors: Errors = [];
+  const namespace = event.metadata.namespace ?? "";
+  const involved = event.involvedObject.namespace ?? "";
+  // What belongs to no namespace is told of in the default one.
+  if (involved === "" ? !["", "default"].includes(namespace) : involved !== namespace)
+    errors.push(invalidValue("involvedObject.namespace", involved, "does not match event.namespace"));
+  if (event.eventTime === undefined) return errors;
+  // An event of the newer form says who reports and what was done.
+  const { reportingComponent = "", message: text = "" } = event;
+  if (reportingComponent === "") errors.push(requiredValue("reportingComponent"));
+  else errors.push(...checkQualifiedName(reportingComponent, "reportingComponent"));
+  for (const field of ["reportingInstance", "action", "reason"] as const) {
+    const value = event[field] ?? "";
+    if (value === "") errors.push(requiredValue(field));
+    if (value.length > 128) errors.push(invalidValue(field, "", "can have at most 128 characters"));
+  }
+  if (text.length > 1024) errors.push(invalidValue("message", "", "can have at most 1024 characters"));
+  return errors;
 }
 
 export const eventKind = defineKind<typeof Event>({
@@ -120,4 +143,5 @@ export const eventKind = defineKind<typeof Event>({
     source: (event) => event.source?.component || event.reportingComponent || "",
     type: (event) => event.type ?? "",
   },
+  validate: validateEvent,
 });

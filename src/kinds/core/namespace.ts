@@ -2,6 +2,8 @@ import { ageColumn, nameColumn } from "../columns.ts";
 import { defineKind } from "../kind.ts";
 import { ObjectMeta } from "../meta.ts";
 import { type Infer, list, message, optional, required, string, time } from "../schema.ts";
+import { invalidValue } from "../status_error.ts";
+import { checkQualifiedName } from "../validation.ts";
 
 export const NamespaceSpec = message("io.k8s.api.core.v1.NamespaceSpec", {
   finalizers: optional(1, list(string), { listType: "atomic" }),
@@ -80,5 +82,22 @@ export const namespaceKind = defineKind<typeof Namespace>({
   prepareForUpdate(namespace, old) {
     // Only the finalize subresource takes finalizers of spec away.
     namespace.spec = { finalizers: [...(old.spec.finalizers ?? [])] };
+  },
+  validate({ spec }) {
+    return (spec?.finalizers ?? []).flatMap((name, index) => checkQualifiedName(name, `spec.finalizers[${index}]`));
+  },
+  validateStatus({ status, metadata }) {
+    const phase = status?.phase ?? "";
+    const deleted = metadata?.deletionTimestamp !== undefined;
+    if (phase === (deleted ? "Terminating" : "Active") || phase === "") return [];
+    return [
+      invalidValue(
+        "status.phase",
+        phase,
+        deleted
+          ? "may only be 'Terminating' if `deletionTimestamp` is not empty"
+          : "may only be 'Active' if `deletionTimestamp` is empty",
+      ),
+    ];
   },
 });

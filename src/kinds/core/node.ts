@@ -1,6 +1,9 @@
 import { ageColumn, nameColumn, wide } from "../columns.ts";
+import { cidrProblems } from "../ip.ts";
 import { connectVerbs, defineKind, type Observed } from "../kind.ts";
 import { ObjectMeta } from "../meta.ts";
+import { labelValueProblems } from "../names.ts";
+import { parseQuantity } from "../quantity.ts";
 import {
   boolean,
   type Infer,
@@ -15,6 +18,9 @@ import {
   string,
   time,
 } from "../schema.ts";
+import { duplicateValue, forbiddenValue, invalidValue } from "../status_error.ts";
+import { checkName, checkOneOf, checkQualifiedName, type Errors } from "../validation.ts";
+import { taintEffects } from "./scheduling_validation.ts";
 
 export const AttachedVolume = message("io.k8s.api.core.v1.AttachedVolume", {
   devicePath: required(2, string),
@@ -191,6 +197,51 @@ function addressOf({ status }: Observed<Node>, type: string): string {
   return status.addresses?.find((address) => address.type === type)?.address ?? "<none>";
 }
 
+function validateNode({ spec, status }: Node): Errors {
+  const errors: Errors = [];
+  const taints = new Set<string>();
+  for (const [index, { key, value = "", effect }] of (spec?.taints ?? []).entries()) {
+    const at = `spec.taints[${index}]`;
+    errors.push(
+      ...checkQualifiedName(key, `${at}.key`),
+      ...checkName(labelValueProblems, value, `${at}.value`),
+      ...checkOneOf(effect, taintEffects, `${at}.effect`, "required"),
+    );
+    const pair = `${key}:${effect}`;
+    if (taints.has(pair)) errors.push(duplicateValue(at, pair));
+    taints.add(pair);
+  }
+  for (const [index, range] of (spec?.podCIDRs ?? []).entries())
+    errors.push(...checkName(cidrProblems, range, `spec.podCIDRs[${index}]`));
+  for (const field of ["capacity", "allocatable"] as const)
+    for (const [name, text] of Object.entries(status?.[field] ?? {})) {
+      const at = `status.${field}[${name}]`;
+      errors.push(...checkQualifiedName(name, at));
+      if (parseQuantity(text).nanos < 0n) errors.push(invalidValue(at, text, "must be greater than or equal to 0"));
+    }
+  const addresses = new Set<string>();
+  for (const [index, { type, address }] of (status?.addresses ?? []).entries()) {
+    const pair = `${type}/${address}`;
+    if (addresses.has(pair)) errors.push(duplicateValue(`status.addresses[${index}]`, { type, address }));
+    addresses.add(pair);
+  }
+  return errors;
+}
+
+/** A node's network and its machine are given to it once. */
+function validateNodeUpdate({ spec }: Node, old: Observed<Node>): Errors {
+  const errors: Errors = [];
+  const once = (field: "podCIDRs" | "providerID", what: string) => {
+    const before = old.spec[field];
+    if (before === undefined || before.length === 0) return;
+    if (String(spec?.[field] ?? "") !== String(before))
+      errors.push(forbiddenValue(`spec.${field}`, `node updates may not change ${what} except from "" to valid`));
+  };
+  once("podCIDRs", "podCIDR");
+  once("providerID", "providerID");
+  return errors;
+}
+
 export const nodeKind = defineKind<typeof Node>({
   group: "",
   version: "v1",
@@ -254,4 +305,6 @@ export const nodeKind = defineKind<typeof Node>({
     if (status === undefined) return;
     if (status.allocatable === undefined && status.capacity !== undefined) status.allocatable = { ...status.capacity };
   },
+  validate: (node, { old }) => [...validateNode(node), ...(old === undefined ? [] : validateNodeUpdate(node, old))],
+  validateStatus: (node) => validateNode(node),
 });

@@ -1,11 +1,14 @@
 import { connectVerbs, defineKind } from "../kind.ts";
 import { ObjectMeta } from "../meta.ts";
 import { type Infer, message, optional, string } from "../schema.ts";
-import { preparePod } from "./pod_admission.ts";
+import { preparePod, preparePodUpdate } from "./pod_admission.ts";
 import { podColumns } from "./pod_columns.ts";
 import { defaultPod } from "./pod_defaults.ts";
 import { PodSpec } from "./pod_spec.ts";
 import { PodStatus } from "./pod_status.ts";
+import { validatePodSpecUpdate, validatePodStatusUpdate } from "./pod_update.ts";
+import { validateNewPod, validatePodSpec } from "./pod_validation.ts";
+import { podWarnings } from "./pod_warnings.ts";
 
 export { ContainerState, ContainerStatus, PodCondition, PodStatus } from "./pod_status.ts";
 
@@ -59,4 +62,13 @@ export const podKind = defineKind<typeof Pod>({
   },
   defaults: defaultPod,
   prepareForCreate: preparePod,
+  prepareForUpdate: preparePodUpdate,
+  validate({ spec = { containers: [] } }, { old }) {
+    const errors = validatePodSpec(spec, "spec", true);
+    return [...errors, ...(old === undefined ? validateNewPod(spec) : validatePodSpecUpdate(spec, old.spec))];
+  },
+  validateStatus({ status = {} }, { old }) {
+    return old === undefined ? [] : validatePodStatusUpdate(status, old.status, old.spec);
+  },
+  warnings: podWarnings,
 });

@@ -30,6 +30,17 @@ export function preparePod(pod: { spec?: PodSpec | undefined; status?: PodStatus
     ];
 }
 
+/** What an update may leave out, because nobody writes it into a manifest. */
+export function preparePodUpdate(
+  pod: { spec?: PodSpec | undefined },
+  old: { readonly spec: DeepReadonly<PodSpec> },
+): void {
+  if (pod.spec === undefined) return;
+  pod.spec.priority ??= old.spec.priority;
+  pod.spec.preemptionPolicy ??= old.spec.preemptionPolicy;
+  tolerateLostNodes(pod.spec);
+}
+
 /** A pod stays five minutes on a node that is not heard of, unless it says otherwise. */
 function tolerateLostNodes(spec: PodSpec): void {
   for (const key of ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"]) {

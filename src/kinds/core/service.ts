@@ -4,6 +4,7 @@ import { type Infer, message, optional, string } from "../schema.ts";
 import { serviceColumns } from "./service_columns.ts";
 import { defaultService, prepareServiceForCreate, prepareServiceForUpdate } from "./service_defaults.ts";
 import { ServiceSpec, ServiceStatus } from "./service_spec.ts";
+import { validateServiceSpec, validateServiceUpdate } from "./service_validation.ts";
 
 export { LoadBalancerIngress, ServicePort, ServiceSpec, ServiceStatus } from "./service_spec.ts";
 
@@ -37,4 +38,8 @@ export const serviceKind = defineKind<typeof Service>({
   defaults: defaultService,
   prepareForCreate: prepareServiceForCreate,
   prepareForUpdate: prepareServiceForUpdate,
+  validate({ spec = {} }, { old }) {
+    const errors = validateServiceSpec(spec);
+    return old === undefined ? errors : [...validateServiceUpdate(spec, old.spec), ...errors];
+  },
 });

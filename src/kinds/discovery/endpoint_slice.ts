@@ -1,8 +1,23 @@
 import { ageColumn, nameColumn, shortList } from "../columns.ts";
 import { ObjectReference } from "../core/reference.ts";
+import { checkOrdinaryIp } from "../core/service_validation.ts";
+import { ipFamily } from "../ip.ts";
 import { defineKind } from "../kind.ts";
 import { ObjectMeta } from "../meta.ts";
+import { dnsSubdomainProblems } from "../names.ts";
 import { boolean, type Infer, int32, list, map, message, optional, required, string } from "../schema.ts";
+import { duplicateValue, invalidValue, requiredValue } from "../status_error.ts";
+import {
+  checkDnsLabel,
+  checkImmutable,
+  checkName,
+  checkOneOf,
+  checkPortNumber,
+  checkQualifiedName,
+  type Errors,
+  protocols,
+  tooMany,
+} from "../validation.ts";
 
 export const EndpointConditions = message("io.k8s.api.discovery.v1.EndpointConditions", {
   ready: optional(1, boolean),
@@ -61,6 +76,51 @@ export const EndpointSlice = message("io.k8s.api.discovery.v1.EndpointSlice", {
 });
 export type EndpointSlice = Infer<typeof EndpointSlice>;
 
+const mostEndpoints = 1000;
+const mostAddresses = 100;
+const mostPorts = 20_000;
+
+function validateSlice({ addressType, endpoints, ports = [] }: EndpointSlice): Errors {
+  const errors = checkOneOf(addressType, ["FQDN", "IPv4", "IPv6"], "addressType", "required");
+  if (endpoints.length > mostEndpoints) return [...errors, tooMany("endpoints", endpoints.length, mostEndpoints)];
+  for (const [index, endpoint] of endpoints.entries())
+    errors.push(...validateEndpoint(endpoint, addressType, `endpoints[${index}]`));
+  if (ports.length > mostPorts) return [...errors, tooMany("ports", ports.length, mostPorts)];
+  const names = new Set<string>();
+  for (const [index, { name = "", protocol, port, appProtocol }] of ports.entries()) {
+    const at = `ports[${index}]`;
+    if (name !== "") errors.push(...checkDnsLabel(name, `${at}.name`));
+    if (names.has(name)) errors.push(duplicateValue(`${at}.name`, name));
+    names.add(name);
+    errors.push(...checkOneOf(protocol, protocols, `${at}.protocol`, "required"));
+    if (port !== undefined) errors.push(...checkPortNumber(port, `${at}.port`));
+    if (appProtocol !== undefined) errors.push(...checkQualifiedName(appProtocol, `${at}.appProtocol`));
+  }
+  return errors;
+}
+
+function validateEndpoint({ addresses, hostname, nodeName }: Endpoint, addressType: string, path: string): Errors {
+  const errors: Errors = [];
+  if (addresses.length === 0) errors.push(requiredValue(`${path}.addresses`, "must contain at least 1 address"));
+  if (addresses.length > mostAddresses) errors.push(tooMany(`${path}.addresses`, addresses.length, mostAddresses));
+  const seen = new Set<string>();
+  for (const [index, address] of addresses.entries()) {
+    const at = `${path}.addresses[${index}]`;
+    if (seen.has(address)) errors.push(duplicateValue(at, address));
+    seen.add(address);
+    if (addressType === "FQDN") errors.push(...checkName(dnsSubdomainProblems, address, at));
+    else if (addressType === "IPv4" || addressType === "IPv6")
+      errors.push(
+        ...(ipFamily(address) === addressType
+          ? checkOrdinaryIp(address, at)
+          : [invalidValue(at, address, `must be a valid ${addressType} address`)]),
+      );
+  }
+  if (hostname !== undefined) errors.push(...checkDnsLabel(hostname, `${path}.hostname`));
+  if (nodeName !== undefined) errors.push(...checkName(dnsSubdomainProblems, nodeName, `${path}.nodeName`));
+  return errors;
+}
+
 export const endpointSliceKind = defineKind<typeof EndpointSlice>({
   group: "discovery.k8s.io",
   version: "v1",
@@ -105,4 +165,11 @@ export const endpointSliceKind = defineKind<typeof EndpointSlice>({
       port.protocol ||= "TCP";
     }
   },
+  prepareForCreate(slice) {
+    if (slice.metadata !== undefined) slice.metadata.generation = 1;
+  },
+  validate: (slice, { old }) => [
+    ...validateSlice(slice),
+    ...(old === undefined ? [] : checkImmutable(slice.addressType, old.addressType, "addressType")),
+  ],
 });
