@@ -173,7 +173,7 @@ export type StoreErrorCode =
 export class StoreError extends Error {
   override readonly name = "StoreError";
   readonly code: StoreErrorCode;
-  /** Set for Compacted: the oldest revision that can still be read is the one after this. */
+  /** Set for Compacted: the oldest revision that can still be read, and that a watch can start from (as etcd). */
   readonly compactRevision: number | undefined;
 
   constructor(code: StoreErrorCode, message: string, options?: { cause?: unknown; compactRevision?: number }) {

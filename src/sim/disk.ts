@@ -1,0 +1,341 @@
+import { type Disk, DiskError, type DiskFile } from "../env/disk.ts";
+import type { Random } from "../env/random.ts";
+
+/** What a device writes whole or not at all. */
+const sectorBytes = 512;
+
+type Pending =
+  | { readonly type: "write"; readonly offset: number; readonly bytes: Uint8Array }
+  | { readonly type: "size"; readonly length: number };
+
+/** A file's bytes as readers see them, as they would be after a power cut, and what lies between the two. */
+interface Content {
+  visible: Uint8Array;
+  durable: Uint8Array;
+  pending: Pending[];
+  mode: number;
+}
+
+interface NameChange {
+  readonly directory: string;
+  readonly changes: readonly (readonly [path: string, content: Content | undefined])[];
+}
+
+export interface SimulatedDiskOptions {
+  readonly random: Random;
+  /** The sum of all files' sizes that fits; default: no limit. */
+  readonly capacityBytes?: number;
+}
+
+const directoryOf = (path: string) => path.slice(0, Math.max(1, path.lastIndexOf("/")));
+
+function apply(bytes: Uint8Array, change: Pending): Uint8Array {
+  const length = change.type === "size" ? change.length : Math.max(bytes.length, change.offset + change.bytes.length);
+  let result = bytes;
+  if (length !== bytes.length) {
+    result = new Uint8Array(length);
+    result.set(bytes.subarray(0, length));
+  }
+  if (change.type === "write") result.set(change.bytes, change.offset);
+  return result;
+}
+
+/**
+ * A disk in memory that behaves as badly as a real one may. What was written and not synced is lost, kept, or torn at
+ * sectors of 512 bytes when the power is cut; names that were created, renamed or removed without a sync of their folder
+ * come and go at random. Folders themselves are durable at once. Everything random comes from the injected source.
+ */
+export class SimulatedDisk implements Disk {
+  readonly #random: Random;
+  readonly #names = new Map<string, Content>();
+  readonly #durableNames = new Map<string, Content>();
+  readonly #directories = new Set<string>(["/"]);
+  #nameChanges: NameChange[] = [];
+  /** Grows with each power cut: handles of an earlier life are dead. */
+  #life = 0;
+  #down = false;
+  #syncFailures = 0;
+  capacityBytes: number;
+  /** Calls so far that change something; a power cut can be asked for at any of them. */
+  operations = 0;
+  /** The power is cut while the operation of this number is under way. */
+  cutPowerAt: number | undefined;
+  /** Mutation of the test suite itself: every sync answers success and does nothing. */
+  syncsAreLies = false;
+  bytesWritten = 0;
+  syncs = 0;
+
+  constructor(options: SimulatedDiskOptions) {
+    this.#random = options.random;
+    this.capacityBytes = options.capacityBytes ?? Number.POSITIVE_INFINITY;
+  }
+
+  /** The next `count` syncs of a file fail with EIO, and what they should have written may be lost. */
+  failSyncs(count = 1): void {
+    this.#syncFailures = count;
+  }
+
+  /** Bit rot: one bit, both in what readers see and on the medium. */
+  flipBit(path: string, offset: number, bit: number): void {
+    const content = this.#content("flip", path);
+    for (const bytes of new Set([content.visible, content.durable])) {
+      const before = bytes[offset];
+      if (before !== undefined) bytes[offset] = before ^ (1 << bit);
+    }
+  }
+
+  usedBytes(): number {
+    let used = 0;
+    for (const content of new Set(this.#names.values())) used += content.visible.length;
+    return used;
+  }
+
+  get isDown(): boolean {
+    return this.#down;
+  }
+
+  /** From now on every call fails, until `restore`. */
+  cutPower(): void {
+    this.#down = true;
+    this.#life++;
+  }
+
+  /** Power is back: decides what of the unsynced survived. */
+  restore(): void {
+    if (!this.#down) this.cutPower();
+    for (const { changes } of this.#nameChanges) {
+      if (this.#random.fraction() < 0.5) continue;
+      for (const [path, content] of changes) {
+        if (content === undefined) this.#durableNames.delete(path);
+        else this.#durableNames.set(path, content);
+      }
+    }
+    this.#nameChanges = [];
+    this.#names.clear();
+    for (const [path, content] of this.#durableNames) this.#names.set(path, content);
+    for (const content of new Set(this.#names.values())) this.#settle(content);
+    this.cutPowerAt = undefined;
+    this.#down = false;
+  }
+
+  /** A process that is killed loses nothing that it handed to the kernel; only its open files are gone. */
+  killProcess(): void {
+    this.#life++;
+  }
+
+  #settle(content: Content): void {
+    let bytes = content.durable;
+    // Whole writes lost, whole writes kept, or each sector for itself.
+    const mood = this.#random.fraction();
+    for (const change of content.pending) {
+      if (mood < 0.25) continue;
+      if (change.type === "size" || mood < 0.45) {
+        if (change.type === "write" || this.#random.fraction() < 0.5) bytes = apply(bytes, change);
+        continue;
+      }
+      for (let at = change.offset; at < change.offset + change.bytes.length; ) {
+        const end = Math.min(change.offset + change.bytes.length, (Math.floor(at / sectorBytes) + 1) * sectorBytes);
+        if (this.#random.fraction() < 0.5) {
+          const part = change.bytes.subarray(at - change.offset, end - change.offset);
+          bytes = apply(bytes, { type: "write", offset: at, bytes: part });
+        }
+        at = end;
+      }
+    }
+    content.durable = bytes;
+    content.visible = bytes.slice();
+    content.pending = [];
+  }
+
+  #check(action: string, path: string): void {
+    if (this.#down) throw new DiskError(action, path, "EIO", new Error("the power is cut"));
+  }
+
+  /** Counts an operation that changes something; true: the power goes while it is under way. */
+  #change(action: string, path: string): boolean {
+    this.#check(action, path);
+    this.operations++;
+    return this.operations === this.cutPowerAt;
+  }
+
+  #interrupted(action: string, path: string): never {
+    this.cutPower();
+    throw new DiskError(action, path, "EIO", new Error("the power is cut"));
+  }
+
+  #content(action: string, path: string): Content {
+    const content = this.#names.get(path);
+    if (content === undefined) throw new DiskError(action, path, "ENOENT");
+    return content;
+  }
+
+  #setNames(changes: NameChange["changes"], path: string): void {
+    for (const [name, content] of changes) {
+      if (content === undefined) this.#names.delete(name);
+      else this.#names.set(name, content);
+    }
+    this.#nameChanges.push({ directory: directoryOf(path), changes });
+  }
+
+  async open(path: string, options?: { readonly create?: boolean | "new" }): Promise<DiskFile> {
+    this.#check("open", path);
+    const create = options?.create ?? false;
+    let content = this.#names.get(path);
+    if (content !== undefined && create === "new") throw new DiskError("open", path, "EEXIST");
+    if (content === undefined) {
+      if (create === false || !this.#directories.has(directoryOf(path))) throw new DiskError("open", path, "ENOENT");
+      const cut = this.#change("open", path);
+      content = { visible: new Uint8Array(0), durable: new Uint8Array(0), pending: [], mode: 0o600 };
+      this.#setNames([[path, content]], path);
+      if (cut) this.#interrupted("open", path);
+    }
+    return this.#handle(path, content);
+  }
+
+  #handle(path: string, content: Content): DiskFile {
+    const life = this.#life;
+    const alive = (action: string) => {
+      this.#check(action, path);
+      if (life !== this.#life) throw new DiskError(action, path, "EBADF", new Error("opened before the restart"));
+    };
+    const change = (action: string) => {
+      alive(action);
+      return this.#change(action, path);
+    };
+    const add = (pending: Pending) => {
+      content.visible = apply(content.visible, pending);
+      content.pending.push(pending);
+    };
+    let syncFailed = false;
+    return {
+      read: async (offset, length) => {
+        alive("read");
+        return content.visible.slice(offset, offset + length);
+      },
+      write: async (offset, bytes) => {
+        const cut = change("write");
+        const room = this.capacityBytes - this.usedBytes() + content.visible.length - offset;
+        const fits = bytes.subarray(0, Math.max(0, Math.min(bytes.length, room))).slice();
+        if (fits.length > 0 || bytes.length === 0) add({ type: "write", offset, bytes: fits });
+        this.bytesWritten += fits.length;
+        if (cut) this.#interrupted("write", path);
+        if (fits.length < bytes.length) throw new DiskError("write", path, "ENOSPC");
+      },
+      sync: async () => {
+        const cut = change("sync");
+        this.syncs++;
+        if (syncFailed) throw new DiskError("sync", path, "EIO", new Error("an earlier sync has failed"));
+        if (cut) this.#interrupted("sync", path);
+        if (this.#syncFailures > 0) {
+          this.#syncFailures--;
+          syncFailed = true;
+          // As Linux does: the pages are clean now, whether they reached the medium or not.
+          if (this.#random.fraction() < 0.5) content.pending = [];
+          throw new DiskError("sync", path, "EIO");
+        }
+        if (this.syncsAreLies) return;
+        for (const pending of content.pending) content.durable = apply(content.durable, pending);
+        content.pending = [];
+      },
+      truncate: async (length) => {
+        const cut = change("truncate");
+        add({ type: "size", length });
+        if (cut) this.#interrupted("truncate", path);
+      },
+      allocate: async (length) => {
+        const cut = change("allocate");
+        const missing = length - content.visible.length;
+        if (missing > 0) {
+          if (this.usedBytes() + missing > this.capacityBytes) throw new DiskError("allocate", path, "ENOSPC");
+          add({ type: "size", length });
+          this.bytesWritten += missing;
+        }
+        if (cut) this.#interrupted("allocate", path);
+      },
+      size: async () => {
+        alive("stat");
+        return content.visible.length;
+      },
+      close: async () => undefined,
+    };
+  }
+
+  async readFile(path: string): Promise<Uint8Array> {
+    this.#check("read", path);
+    return this.#content("read", path).visible.slice();
+  }
+
+  async writeFileAtomic(path: string, bytes: Uint8Array, options?: { readonly mode?: number }): Promise<void> {
+    const temporary = `${path}.tmp`;
+    await this.remove(temporary);
+    const file = await this.open(temporary, { create: "new" });
+    await file.write(0, bytes);
+    await file.sync();
+    await file.close();
+    this.#content("chmod", temporary).mode = options?.mode ?? 0o600;
+    await this.rename(temporary, path);
+    await this.syncDirectory(directoryOf(path));
+  }
+
+  async list(directory: string): Promise<string[]> {
+    this.#check("list", directory);
+    if (!this.#directories.has(directory)) throw new DiskError("list", directory, "ENOENT");
+    const prefix = directory === "/" ? "/" : `${directory}/`;
+    const names = new Set<string>();
+    for (const path of [...this.#names.keys(), ...this.#directories]) {
+      const name = path.startsWith(prefix) ? path.slice(prefix.length) : "";
+      if (name !== "") names.add(name.split("/")[0] ?? name);
+    }
+    return [...names].sort();
+  }
+
+  async makeDirectory(path: string): Promise<void> {
+    this.#check("create folder", path);
+    for (let at = path; at !== "/"; at = directoryOf(at)) this.#directories.add(at);
+  }
+
+  async rename(from: string, to: string): Promise<void> {
+    const cut = this.#change("rename", from);
+    const content = this.#content("rename", from);
+    this.#setNames(
+      [
+        [from, undefined],
+        [to, content],
+      ],
+      to,
+    );
+    if (cut) this.#interrupted("rename", from);
+  }
+
+  async remove(path: string): Promise<void> {
+    this.#check("remove", path);
+    if (!this.#names.has(path)) return;
+    const cut = this.#change("remove", path);
+    this.#setNames([[path, undefined]], path);
+    if (cut) this.#interrupted("remove", path);
+  }
+
+  async syncDirectory(path: string): Promise<void> {
+    const cut = this.#change("sync folder", path);
+    if (!this.#directories.has(path)) throw new DiskError("sync folder", path, "ENOENT");
+    if (cut) this.#interrupted("sync folder", path);
+    if (this.syncsAreLies) return;
+    const kept: NameChange[] = [];
+    for (const change of this.#nameChanges) {
+      if (change.directory !== path) {
+        kept.push(change);
+        continue;
+      }
+      for (const [name, content] of change.changes) {
+        if (content === undefined) this.#durableNames.delete(name);
+        else this.#durableNames.set(name, content);
+      }
+    }
+    this.#nameChanges = kept;
+  }
+
+  async exists(path: string): Promise<boolean> {
+    this.#check("stat", path);
+    return this.#names.has(path) || this.#directories.has(path);
+  }
+}

@@ -1,0 +1,164 @@
+import { Buffer } from "node:buffer";
+
+/** A key's bytes as a string with one character a byte: strings compare as their bytes do, and faster. */
+export function keyText(bytes: Uint8Array): string {
+  // Works on any Uint8Array, without making a view.
+  return Buffer.prototype.latin1Slice.call(bytes, 0, bytes.length);
+}
+
+export function keyBytes(text: string): Uint8Array {
+  const bytes = new Uint8Array(text.length);
+  for (let at = 0; at < text.length; at++) bytes[at] = text.charCodeAt(at);
+  return bytes;
+}
+
+export function compareBytes(a: Uint8Array, b: Uint8Array): number {
+  return Buffer.compare(a, b);
+}
+
+/** A buffer that grows, for the store's binary formats: numbers little-endian or LEB128, bytes with their length. */
+export class ByteWriter {
+  #bytes: Uint8Array;
+  #view: DataView;
+  length = 0;
+
+  constructor(capacity = 256) {
+    this.#bytes = new Uint8Array(capacity);
+    this.#view = new DataView(this.#bytes.buffer);
+  }
+
+  #reserve(more: number): void {
+    const need = this.length + more;
+    if (need <= this.#bytes.length) return;
+    const grown = new Uint8Array(Math.max(need, this.#bytes.length * 2));
+    grown.set(this.#bytes.subarray(0, this.length));
+    this.#bytes = grown;
+    this.#view = new DataView(grown.buffer);
+  }
+
+  u8(value: number): void {
+    this.#reserve(1);
+    this.#bytes[this.length++] = value;
+  }
+
+  u32(value: number): void {
+    this.#reserve(4);
+    this.#view.setUint32(this.length, value, true);
+    this.length += 4;
+  }
+
+  u64(value: bigint): void {
+    this.#reserve(8);
+    this.#view.setBigUint64(this.length, BigInt.asUintN(64, value), true);
+    this.length += 8;
+  }
+
+  /** A non-negative safe integer, 1 to 8 bytes. */
+  varint(value: number): void {
+    if (!Number.isSafeInteger(value) || value < 0) throw new RangeError(`${value} is not a non-negative safe integer`);
+    this.#reserve(8);
+    let rest = value;
+    while (rest >= 0x80) {
+      this.#bytes[this.length++] = (rest % 0x80) | 0x80;
+      rest = rest < 0x8000_0000 ? rest >>> 7 : Math.floor(rest / 0x80);
+    }
+    this.#bytes[this.length++] = rest;
+  }
+
+  raw(bytes: Uint8Array): void {
+    this.#reserve(bytes.length);
+    this.#bytes.set(bytes, this.length);
+    this.length += bytes.length;
+  }
+
+  bytes(bytes: Uint8Array): void {
+    this.varint(bytes.length);
+    this.raw(bytes);
+  }
+
+  /** `count` bytes of `value`. */
+  fill(value: number, count: number): void {
+    this.#reserve(count);
+    this.#bytes.fill(value, this.length, this.length + count);
+    this.length += count;
+  }
+
+  setU32(at: number, value: number): void {
+    this.#view.setUint32(at, value, true);
+  }
+
+  /** A view of what was written so far; valid until the next write. */
+  view(): Uint8Array {
+    return this.#bytes.subarray(0, this.length);
+  }
+
+  take(): Uint8Array {
+    return this.#bytes.slice(0, this.length);
+  }
+
+  reset(): void {
+    this.length = 0;
+  }
+}
+
+/** Reads what ByteWriter wrote. Running over the end throws RangeError: the caller knows which file it was. */
+export class ByteReader {
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+  at: number;
+
+  constructor(bytes: Uint8Array, at = 0) {
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.at = at;
+  }
+
+  get remaining(): number {
+    return this.#bytes.length - this.at;
+  }
+
+  u8(): number {
+    return this.#view.getUint8(this.at++);
+  }
+
+  u32(): number {
+    const value = this.#view.getUint32(this.at, true);
+    this.at += 4;
+    return value;
+  }
+
+  u64(): bigint {
+    const value = this.#view.getBigUint64(this.at, true);
+    this.at += 8;
+    return value;
+  }
+
+  i64(): bigint {
+    const value = this.#view.getBigInt64(this.at, true);
+    this.at += 8;
+    return value;
+  }
+
+  varint(): number {
+    let value = 0;
+    let scale = 1;
+    while (true) {
+      const byte = this.u8();
+      value += (byte & 0x7f) * scale;
+      if (byte < 0x80) break;
+      scale *= 0x80;
+    }
+    if (!Number.isSafeInteger(value)) throw new RangeError(`a number at byte ${this.at} is out of range`);
+    return value;
+  }
+
+  /** A copy, so that the whole buffer is not kept alive by one part of it. */
+  bytes(): Uint8Array {
+    const length = this.varint();
+    if (length > this.remaining)
+      throw new RangeError(`${length} bytes wanted at byte ${this.at}, ${this.remaining} left`);
+    const value = this.#bytes.slice(this.at, this.at + length);
+    this.at += length;
+    return value;
+  }
+}
