@@ -69,7 +69,7 @@ export function checkObject<T extends KubeObject>(kind: Kind<T>, value: unknown,
 }
 
 /** A spec is a struct in Go: always there, and defaults may count on it. */
-function withSpec(kind: AnyKind, value: unknown): unknown {
+function withSpec(kind: Pick<AnyKind, "schema">, value: unknown): unknown {
   const missing = isObject(value) && (value.spec === undefined || value.spec === null);
   return missing && kind.schema.fields.spec !== undefined ? { ...value, spec: {} } : value;
 }
