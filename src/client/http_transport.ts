@@ -29,7 +29,7 @@ const methods: Readonly<Record<ApiCall["verb"], string>> = {
 
 /** The API over HTTPS, for the command line and for parts on other nodes. */
 export function httpTransport(options: HttpTransportOptions): Transport {
-  const fetch = (path: string, init: RequestInit): Promise<Response> => {
+  const request = (path: string, init: RequestInit): Promise<Response> => {
     const headers = new Headers(init.headers);
     headers.set("accept", "application/json");
     headers.set("user-agent", options.userAgent ?? "wherry");
@@ -42,7 +42,7 @@ export function httpTransport(options: HttpTransportOptions): Transport {
   };
   const reach = async (path: string, init: RequestInit): Promise<Response> => {
     try {
-      return await fetch(path, init);
+      return await request(path, init);
     } catch (cause) {
       if (init.signal?.aborted) throw cause;
       const why = cause instanceof Error ? cause.message : String(cause);
