@@ -22,6 +22,7 @@ const tag = process.pid.toString(36);
 const [host, pod, outside] = [`wpxh${tag}`, `wpxp${tag}`, `wpxo${tag}`];
 const tool = join(import.meta.dirname, "testdata/net_tool.ts");
 const proxyMain = join(import.meta.dirname, "testdata/proxy_main.ts");
+const deno = join(import.meta.dirname, "../../../node_modules/.bin/deno");
 const inside = (namespace: string) => ["netns", "exec", namespace, process.execPath];
 const proxyCommand = ["ip", ...inside(host), proxyMain, "proxy"];
 
@@ -327,6 +328,35 @@ describe.skipIf(missing !== undefined)("the proxy in network namespaces", () => 
     expect(ip("-n", host, "address", "show", "dev", "lo")).not.toContain("169.254.43.1");
     expect(existsSync(directory)).toBe(false);
   }, 20_000);
+
+  test.skipIf(!existsSync(deno))(
+    "a proxy on Deno does the same",
+    async () => {
+      const elsewhere = mkdtempSync(join(tmpdir(), "wherry-proxy-"));
+      const args = ["netns", "exec", host, deno, "run", "-A", "--no-check", proxyMain, "proxy"];
+      const options = {
+        directory: elsewhere,
+        executable: "ip",
+        args,
+        version: "0.0.0-test",
+        clock: realClock,
+        log: silent,
+      };
+      const onDeno = await connectProxy(options);
+      await onDeno.apply(stateOf(standard));
+      for (const from of [host, pod]) {
+        expect(ask(from, "tcp", "10.43.0.9", 80)).toBe("web hello");
+        expect(ask(from, "udp", "10.43.0.10", 53)).toBe("echo hello");
+        expect(ask(from, "tcp", "10.43.0.9", 81)).toBe("ECONNREFUSED");
+      }
+      const { pid } = onDeno;
+      expect(readFileSync(`/proc/${pid}/cmdline`, "utf8")).toContain("deno");
+      onDeno.close();
+      await stopProxy(elsewhere, { clock: realClock, log: silent });
+      await until(() => !alive(pid));
+    },
+    30_000,
+  );
 });
 
 /** A child whose lines are read one at a time. */
