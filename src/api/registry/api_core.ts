@@ -9,18 +9,12 @@ import type { AdmissionPlugin } from "../admission/admission.ts";
 import { NamespaceLifecycle } from "../admission/namespace_lifecycle.ts";
 import { type Authorizer, authorize, forbidden, GroupAuthorizer } from "../authorization.ts";
 import type { ApiCore, CoreEvent, CoreRequest, CoreResponse, CoreTarget, CoreWatchRequest, Identity } from "../core.ts";
-import { changeObject } from "./change.ts";
-import { createObject } from "./create.ts";
 import { Expiry } from "./expiry.ts";
-import { checkedBody } from "./incoming.ts";
 import { LeaseRenewals } from "./lease_renewals.ts";
-import { copyJson, deepFreeze } from "./object.ts";
 import { ObjectStorage } from "./object_storage.ts";
-import { writeOptions } from "./query.ts";
-import { getObject, listObjects } from "./read.ts";
-import type { Registry, Subject } from "./registry.ts";
-import { removalOf, removeObject } from "./remove.ts";
+import type { Registry } from "./registry.ts";
 import { StoredValueError } from "./stored_value.ts";
+import { carryOut, methodNotAllowed, unknownResource } from "./verbs.ts";
 import { expired, watchObjects, watchPlan } from "./watch.ts";
 import { WatchHub } from "./watch_hub.ts";
 
@@ -160,83 +154,7 @@ function kindOf(registry: Registry, { resource, namespace, name, subresource }: 
   return kind;
 }
 
-export function unknownResource(): StatusError {
-  return new StatusError(404, "NotFound", "the server could not find the requested resource");
-}
-
-export function methodNotAllowed(): StatusError {
-  return new StatusError(405, "MethodNotAllowed", "the server does not allow this method on the requested resource");
-}
-
 function attributesOf(request: CoreTarget & { readonly identity: Identity }, verb: string) {
   const { identity, resource, subresource, namespace, name } = request;
   return { identity, verb, group: resource.group, resource: resource.plural, subresource, namespace, name };
-}
-
-async function carryOut(registry: Registry, subject: Subject, request: CoreRequest): Promise<CoreResponse> {
-  const { kind } = subject;
-  const { query, verb } = request;
-  const warnings: string[] = [];
-  if (request.subresource !== undefined) throw unknownResource();
-  if (kind.verbs && !kind.verbs.includes(verb)) throw methodNotAllowed();
-  const name = request.name ?? "";
-  switch (verb) {
-    case "get":
-      return { code: 200, object: await getObject(registry, subject, name, query), warnings };
-    case "list":
-      return { code: 200, object: await listObjects(registry, subject, query), warnings };
-    case "create": {
-      if (kind.namespaced && subject.namespace === undefined)
-        throw badRequest("an empty namespace may not be set during creation");
-      const options = writeOptions(query, "CreateOptions", request.userAgent);
-      const body = checkedBody(kind, request.body, options.fieldValidation, request.decodeProblems ?? [], warnings);
-      return { code: 201, object: await createObject(registry, subject, body, options, warnings), warnings };
-    }
-    case "update": {
-      const options = writeOptions(query, "UpdateOptions", request.userAgent);
-      const body = checkedBody(kind, request.body, options.fieldValidation, request.decodeProblems ?? [], warnings);
-      const { object } = await changeObject(registry, subject, {
-        name,
-        subresource: undefined,
-        dryRun: options.dryRun,
-        // A copy each time: what is made of it is changed on the way.
-        wish: () => copyJson(body),
-        part: "main",
-        warnings,
-      });
-      return { code: 200, object, warnings };
-    }
-    case "patch":
-      throw methodNotAllowed();
-    case "delete": {
-      const removed = await removeObject(registry, subject, name, removalOf(request.body, query));
-      if (!removed.gone) return { code: 200, object: removed.object, warnings };
-      return { code: 200, object: deletedStatus(kind, name, removed.object.metadata.uid), warnings };
-    }
-    case "deletecollection": {
-      const removal = removalOf(request.body, query);
-      const list = await listObjects(registry, subject, query);
-      const removed = [];
-      for (const { metadata } of list.items) {
-        const place = { ...subject, namespace: kind.namespaced ? metadata.namespace : undefined };
-        try {
-          removed.push((await removeObject(registry, place, metadata.name, removal)).object);
-        } catch (error) {
-          // Another was faster.
-          if (!(error instanceof StatusError && error.code === 404)) throw error;
-        }
-      }
-      return { code: 200, object: deepFreeze({ ...list, items: removed }), warnings };
-    }
-  }
-}
-
-function deletedStatus(kind: AnyKind, name: string, uid: string): unknown {
-  return deepFreeze({
-    kind: "Status",
-    apiVersion: "v1",
-    metadata: {},
-    status: "Success",
-    details: { name, ...(kind.group === "" ? {} : { group: kind.group }), kind: kind.plural, uid },
-  });
 }

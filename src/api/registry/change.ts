@@ -113,11 +113,8 @@ async function prepare(
   keepIdentity(wished, old);
   if (change.part === "main" && kind.status) wished.status = draftOf(old).status;
   fillParts(kind, wished);
-  if (change.part === "exact") {
-    settleGeneration(kind, wished, old);
-    return [];
-  }
   kind.defaults?.(wished);
+  if (change.part === "exact") return [];
   const admission: AdmissionRequest = {
     kind,
     operation: "UPDATE",
