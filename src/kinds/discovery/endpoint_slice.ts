@@ -129,6 +129,7 @@ export const endpointSliceKind = defineKind<typeof EndpointSlice>({
   singular: "endpointslice",
   namespaced: true,
   schema: EndpointSlice,
+  generation: true,
   columns: [
     nameColumn,
     {
@@ -164,9 +165,6 @@ export const endpointSliceKind = defineKind<typeof EndpointSlice>({
       port.name ??= "";
       port.protocol ||= "TCP";
     }
-  },
-  prepareForCreate(slice) {
-    if (slice.metadata !== undefined) slice.metadata.generation = 1;
   },
   validate: (slice, { old }) => [
     ...validateSlice(slice),
