@@ -50,7 +50,9 @@ export class LinuxNetwork implements HostNetwork {
       if (change !== "") await run(["nft", "-f", "-"], change).catch(() => run(["nft", "-f", "-"], wholeTable(view)));
     }
     this.#current = view;
-    if (current !== undefined) await forgetFlows(current, view);
+    // The first time: flows to the ports of a proxy that is gone, or that gives way to us.
+    if (current === undefined) await forget(["--reply-src", view.privateAddress]);
+    else await forgetFlows(current, view);
   }
 
   async restore(): Promise<boolean> {
@@ -97,10 +99,16 @@ async function removeRoute(serviceCidr: string): Promise<void> {
 async function forgetFlows(from: KernelView, to: KernelView): Promise<void> {
   for (const { address, port } of abandonedUdp(from, to)) {
     const original = address === undefined ? [] : ["--orig-dst", address];
-    const args = ["-D", "-p", "udp", ...original, "--orig-port-dst", String(port), "--reply-src", to.privateAddress];
-    // Fails when there was no such flow, and when the tool is not installed: then flows end by their time-out.
-    await run(["conntrack", ...args]).catch(() => {});
+    await forget([...original, "--orig-port-dst", String(port), "--reply-src", to.privateAddress]);
   }
+}
+
+/**
+ * Makes the kernel forget where it led UDP flows: the next datagram of each is looked up anew. Fails when there was no such
+ * flow, and when conntrack is not installed; then flows end by their time-out.
+ */
+async function forget(which: readonly string[]): Promise<void> {
+  await run(["conntrack", "-D", "-p", "udp", ...which]).catch(() => {});
 }
 
 /** Runs a tool of the host; resolves with its output, rejects with its words. */

@@ -16,6 +16,7 @@ const missing =
     : ["ip", "nft"].find(
         (tool) => spawnSync("which", [tool], { env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" } }).status,
       );
+const conntrack = spawnSync("conntrack", ["--version"]).status === 0;
 if (missing !== undefined) console.log(`skipped: the proxy in network namespaces needs ${missing}`);
 
 const tag = process.pid.toString(36);
@@ -253,9 +254,10 @@ describe.skipIf(missing !== undefined)("the proxy in network namespaces", () => 
   test("a proxy of a newer version takes over; connections of the old one live on in it until they end", async () => {
     await apply(...standard);
     const old = link.pid;
+    const client = await start(pod, "keep-udp", "10.43.0.10", "53");
+    expect(await client.say("old")).toBe("echo old");
     const kept = await start(pod, "keep", "10.43.0.9", "80");
     link.close();
-    process.env.PROXY_TEST_VERSION = "0.0.1-test";
     link = await connectProxy({
       directory,
       executable: "ip",
@@ -268,11 +270,14 @@ describe.skipIf(missing !== undefined)("the proxy in network namespaces", () => 
     await apply(...standard);
     expect(ask(host, "tcp", "10.43.0.9", 80)).toBe("web hello");
     expect(await kept.say("old")).toBe("web old");
+    expect(await client.say("new")).toBe("echo new");
     expect((await link.status()).connections).toBe(0);
     expect(alive(old)).toBe(true);
     kept.child.kill();
     await until(() => !alive(old));
     expect(ask(pod, "tcp", "10.43.0.9", 80)).toBe("web hello");
+    if (conntrack) expect(await client.say("newer")).toBe("echo newer");
+    client.child.kill();
   }, 30_000);
 
   test("files and socket are its owner's alone, and the process has a session of its own without our pipes", () => {
