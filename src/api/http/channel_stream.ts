@@ -16,8 +16,6 @@ export interface ChannelOptions {
   readonly stdin: boolean;
   readonly stdout: boolean;
   readonly stderr: boolean;
-  /** For messages. */
-  readonly command: string;
 }
 
 /** Copies both ways until the process has ended or the client is gone. */

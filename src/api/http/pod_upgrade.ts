@@ -32,7 +32,7 @@ export async function upgradePod(options: HttpOptions, resource: ResourceRequest
     : kubelet.attach(streamRequest));
   return {
     protocol,
-    serve: (connection) => serveChannels(connection, stream, { ...wanted, command: command[0] ?? "" }),
+    serve: (connection) => serveChannels(connection, stream, wanted),
   };
 }
 

@@ -195,7 +195,7 @@ async function write(response: Response, incoming: IncomingRequest, outgoing: Ou
   writeHead(outgoing, response.status, headers);
   if (!response.body || incoming.method === "HEAD") {
     await response.body?.cancel();
-    outgoing.end();
+    await end(outgoing);
     return;
   }
   if ("flushHeaders" in outgoing) outgoing.flushHeaders();
@@ -210,8 +210,18 @@ async function write(response: Response, incoming: IncomingRequest, outgoing: Ou
     }
   } finally {
     outgoing.off("close", cancel);
-    outgoing.end();
+    await end(outgoing);
   }
+}
+
+/** Resolves when everything is handed to the kernel, or the peer is gone. */
+function end(outgoing: OutgoingResponse): Promise<void> {
+  if (outgoing.destroyed || outgoing.closed) return Promise.resolve();
+  return new Promise((resolve) => {
+    outgoing.once("finish", resolve);
+    outgoing.once("close", resolve);
+    outgoing.end();
+  });
 }
 
 /** The two kinds of response have the same methods with incompatible overloads: hence the branches that look alike. */
