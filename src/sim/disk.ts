@@ -84,6 +84,18 @@ export class SimulatedDisk implements Disk {
     }
   }
 
+  /** The same files on another disk, everything durable. */
+  copy(random: Random): SimulatedDisk {
+    const other = new SimulatedDisk({ random, capacityBytes: this.capacityBytes });
+    for (const [path, { visible, mode }] of this.#names) {
+      const content: Content = { visible: visible.slice(), durable: visible.slice(), pending: [], mode };
+      other.#names.set(path, content);
+      other.#durableNames.set(path, content);
+    }
+    for (const directory of this.#directories) other.#directories.add(directory);
+    return other;
+  }
+
   usedBytes(): number {
     let used = 0;
     for (const content of new Set(this.#names.values())) used += content.visible.length;

@@ -1,0 +1,142 @@
+import { describe, expect, test } from "bun:test";
+import type { Random } from "../env/random.ts";
+import { VirtualClock } from "../sim/clock.ts";
+import { SimulatedDisk } from "../sim/disk.ts";
+import { SeededRandom } from "../sim/random.ts";
+import { openEmbeddedStore } from "./embedded_store.ts";
+import { silentLog } from "./log.test_support.ts";
+import { type Store, StoreError } from "./store.ts";
+
+const directory = "/data";
+const bytes = (text: string) => new TextEncoder().encode(text);
+const text = (value: Uint8Array | undefined) => (value === undefined ? undefined : new TextDecoder().decode(value));
+
+const open = (disk: SimulatedDisk, random: Random) =>
+  openEmbeddedStore({
+    disk,
+    clock: new VirtualClock(),
+    random,
+    log: silentLog,
+    directory,
+    // Small, so that a short run rolls segments and makes snapshots.
+    segmentBytes: 8192,
+    snapshotBytes: 6000,
+    compaction: { maxAgeMs: 0, maxRevisions: 10 },
+  });
+
+/** What clients were told, and what they tried. Each write puts the same number under two keys of its slot. */
+interface History {
+  next: number;
+  /** By slot: the highest number that was acknowledged. */
+  readonly acknowledged: Map<number, number>;
+  /** By slot: every number that was ever tried. */
+  readonly tried: Map<number, Set<number>>;
+  revision: number;
+}
+
+const slots = 5;
+
+async function write(store: Store, history: History, count: number): Promise<void> {
+  const one = async () => {
+    const number = history.next++;
+    const slot = number % slots;
+    const tried = history.tried.get(slot) ?? new Set();
+    history.tried.set(slot, tried.add(number));
+    const value = bytes(`${number}:${"v".repeat((number * 37) % 700)}`);
+    const answer = await store.txn({
+      compare: [],
+      success: [
+        { type: "put", key: bytes(`a${slot}`), value },
+        { type: "put", key: bytes(`b${slot}`), value },
+      ],
+      failure: [],
+    });
+    // Answers come in the order of the log, and within a slot that is the order of the numbers.
+    history.acknowledged.set(slot, Math.max(history.acknowledged.get(slot) ?? 0, number));
+    history.revision = Math.max(history.revision, answer.revision);
+  };
+  for (let done = 0; done < count; done += 3) await Promise.all([one(), one(), one()]);
+}
+
+async function check(store: Store, history: History): Promise<void> {
+  const { kvs, revision } = await store.range({ key: Uint8Array.of(0), end: Uint8Array.of(0) });
+  expect(revision).toBeGreaterThanOrEqual(history.revision);
+  const found = new Map(kvs.map((kv) => [text(kv.key), kv]));
+  for (let slot = 0; slot < slots; slot++) {
+    const a = found.get(`a${slot}`);
+    const b = found.get(`b${slot}`);
+    expect([slot, text(b?.value), b?.modRevision]).toEqual([slot, text(a?.value), a?.modRevision]);
+    const number = a === undefined ? 0 : Number(text(a.value)?.split(":")[0]);
+    expect(number).toBeGreaterThanOrEqual(history.acknowledged.get(slot) ?? 0);
+    if (a !== undefined) expect(history.tried.get(slot)?.has(number)).toBe(true);
+    // What is found now was so all along: from here on it counts as acknowledged.
+    if (number > 0) history.acknowledged.set(slot, number);
+  }
+}
+
+const untilPowerCut = async (work: () => Promise<void>) => {
+  try {
+    await work();
+  } catch (error) {
+    if (!(error instanceof StoreError) && !(error instanceof Error && error.name === "DiskError")) throw error;
+  }
+};
+
+/** Lives `lives` lives on one disk, each cut off at some operation, and checks after each. Returns the operations of a whole life. */
+async function live(seed: number, cuts: readonly number[], lies = false): Promise<number> {
+  const random = new SeededRandom(seed);
+  const disk = new SimulatedDisk({ random });
+  disk.syncsAreLies = lies;
+  const history: History = { next: 1, acknowledged: new Map(), tried: new Map(), revision: 1 };
+  for (const cut of cuts) {
+    disk.operations = 0;
+    disk.cutPowerAt = cut;
+    let store: Store | undefined;
+    await untilPowerCut(async () => {
+      store = await open(disk, random);
+      await check(store, history);
+      await write(store, history, 24);
+    });
+    disk.cutPower();
+    await store?.close().catch(() => undefined);
+    disk.restore();
+  }
+  disk.operations = 0;
+  const store = await open(disk, random);
+  await check(store, history);
+  await write(store, history, 24);
+  await store.close();
+  return disk.operations;
+}
+
+describe("A power cut", () => {
+  test("at any operation of a first life loses nothing that was acknowledged, and leaves nothing half done", async () => {
+    const operations = await live(1, []);
+    expect(operations).toBeGreaterThan(40);
+    for (let cut = 1; cut <= operations; cut++) for (const seed of [1, 2, 3]) await live(seed, [cut]);
+  }, 60_000);
+
+  test("at random operations of several lives in a row loses nothing either", async () => {
+    for (let seed = 1; seed <= 150; seed++) {
+      const random = new SeededRandom(seed * 7919);
+      const cuts = Array.from({ length: 4 }, () => 1 + Math.floor(random.fraction() * 90));
+      try {
+        await live(seed, cuts);
+      } catch (error) {
+        throw new Error(`seed ${seed}, cuts at ${cuts.join(", ")}: ${error}`, { cause: error });
+      }
+    }
+  }, 60_000);
+
+  test("on a disk whose syncs do nothing is caught by these very checks", async () => {
+    let caught = 0;
+    for (let seed = 1; seed <= 20; seed++) {
+      try {
+        await live(seed, [60, 60], true);
+      } catch {
+        caught++;
+      }
+    }
+    expect(caught).toBeGreaterThan(10);
+  });
+});
