@@ -34,7 +34,7 @@ export async function runController(options: ControllerOptions, signal: AbortSig
   const stop = () => queue.shutDown();
   if (signal.aborted) stop();
   else signal.addEventListener("abort", stop, { once: true });
-  await untilSyncedOrAborted(options.synced, signal);
+  await syncedOrAborted(options.synced, signal);
   const worker = async () => {
     for (let key = await queue.next(); key !== undefined; key = await queue.next()) {
       try {
@@ -57,7 +57,8 @@ export async function runController(options: ControllerOptions, signal: AbortSig
   signal.removeEventListener("abort", stop);
 }
 
-async function untilSyncedOrAborted(synced: readonly Promise<unknown>[], signal: AbortSignal): Promise<void> {
+/** Resolves when all caches hold their first list, or when it no longer matters. */
+export async function syncedOrAborted(synced: readonly Promise<unknown>[], signal: AbortSignal): Promise<void> {
   if (signal.aborted) return;
   await new Promise<void>((resolve) => {
     signal.addEventListener("abort", () => resolve(), { once: true });

@@ -1,6 +1,10 @@
+import type { Client } from "../../client/client.ts";
+import { syncedOrAborted } from "../../client/controller.ts";
+import { Informers } from "../../client/informers.ts";
 import { keyOf } from "../../client/object.ts";
-import { rfc3339 } from "../../env/clock.ts";
-import { describeError } from "../../env/log.ts";
+import { type Clock, rfc3339 } from "../../env/clock.ts";
+import { describeError, type Log } from "../../env/log.ts";
+import type { Random } from "../../env/random.ts";
 import { nodeKind } from "../../kinds/core/node.ts";
 import { podKind } from "../../kinds/core/pod.ts";
 import { editable } from "../../kinds/kind.ts";
@@ -14,6 +18,22 @@ import { SchedulingQueue } from "./queue.ts";
 export const schedulerName = "default-scheduler";
 
 const byNode = "nodeName";
+
+export interface SchedulerOptions {
+  readonly client: Client;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+}
+
+/** Runs the scheduler on informers of its own until `signal` is aborted; resolves when it has ended. */
+export async function startScheduler(options: SchedulerOptions, signal: AbortSignal): Promise<void> {
+  const informers = new Informers(options);
+  const running = runScheduler({ ...options, informers }, signal);
+  informers.start(signal);
+  await running;
+  await informers.ended();
+}
 
 /** Finds a node for each pod that has none. The decisions are in filter.ts and score.ts; ends with `signal`. */
 export async function runScheduler(context: ControlContext, signal: AbortSignal): Promise<void> {
@@ -117,10 +137,7 @@ export async function runScheduler(context: ControlContext, signal: AbortSignal)
   const close = () => queue.close();
   if (signal.aborted) close();
   else signal.addEventListener("abort", close, { once: true });
-  await new Promise<void>((resolve) => {
-    signal.addEventListener("abort", () => resolve(), { once: true });
-    Promise.all([pods.synced, nodes.synced]).then(() => resolve());
-  });
+  await syncedOrAborted([pods.synced, nodes.synced], signal);
   for (let key = await queue.next(); key !== undefined; key = await queue.next()) {
     const pod = pods.byKey(key);
     if (pod === undefined || !isWaiting(pod)) {
