@@ -7,12 +7,14 @@ import { badRequest, StatusError } from "../../kinds/status_error.ts";
 import { type Store, StoreError } from "../../store/store.ts";
 import type { AdmissionPlugin } from "../admission/admission.ts";
 import { NamespaceLifecycle } from "../admission/namespace_lifecycle.ts";
+import { ServiceAccountAdmission } from "../admission/service_account.ts";
 import { type Authorizer, authorize, forbidden, GroupAuthorizer } from "../authorization.ts";
 import type { ApiCore, CoreEvent, CoreRequest, CoreResponse, CoreTarget, CoreWatchRequest, Identity } from "../core.ts";
 import { Expiry } from "./expiry.ts";
 import { LeaseRenewals } from "./lease_renewals.ts";
 import { ObjectStorage } from "./object_storage.ts";
 import type { Registry } from "./registry.ts";
+import { ServiceClaims } from "./service_claims.ts";
 import { StoredValueError } from "./stored_value.ts";
 import { carryOut, methodNotAllowed, unknownResource } from "./verbs.ts";
 import { expired, watchObjects, watchPlan } from "./watch.ts";
@@ -49,11 +51,11 @@ export function createApiCore(options: ApiCoreOptions): RunningApiCore {
     random,
     log,
     authorizer: options.authorizer ?? new GroupAuthorizer(),
-    admission: [new NamespaceLifecycle(storage), ...(options.admission ?? [])],
+    admission: [new NamespaceLifecycle(storage), new ServiceAccountAdmission(storage), ...(options.admission ?? [])],
     hub: new WatchHub(storage, log),
     expiry: new Expiry(store, clock),
     renewals: new LeaseRenewals(clock),
-    claims: new Map(),
+    claims: new Map([["services.", new ServiceClaims(store, random, options.serviceCidr, options.nodePortRange)]]),
   };
   return new Core(registry);
 }

@@ -88,7 +88,10 @@ export async function createObject(
       also: plan?.also ?? [],
     });
     // A put always leaves an entry.
-    if (outcome.done && outcome.entry) return outcome.entry.object;
+    if (outcome.done && outcome.entry) {
+      registry.renewals.persisted(outcome.entry);
+      return outcome.entry.object;
+    }
     if (!outcome.done && outcome.present) {
       if (generateName === "" || attempt >= attempts) throw alreadyExists(kind, object.metadata.name ?? "");
       generate();
