@@ -49,17 +49,44 @@ export interface HttpServer {
   listen(options: ListenOptions, handler: HttpHandler): Promise<Listening>;
 }
 
+/** How a client trusts a server and proves itself; all PEM. */
+export interface ClientTls {
+  readonly caPem?: string;
+  readonly insecureSkipVerify?: boolean;
+  readonly certificatePem?: string;
+  readonly privateKeyPem?: string;
+}
+
 /** A global-fetch-like client that takes PEM for TLS. */
 export interface HttpClient {
-  fetch(
-    url: string,
-    init?: RequestInit & {
-      readonly tls?: {
-        readonly caPem?: string;
-        readonly insecureSkipVerify?: boolean;
-        readonly certificatePem?: string;
-        readonly privateKeyPem?: string;
-      };
-    },
-  ): Promise<Response>;
+  fetch(url: string, init?: RequestInit & { readonly tls?: ClientTls }): Promise<Response>;
+}
+
+/** The client's side of a WebSocket: exec, attach and port-forward of the command line. */
+export interface WebSocketClient {
+  /** Rejects with WebSocketRefused when the server answers the handshake with an ordinary response. */
+  connect(url: string, options: WebSocketConnectOptions): Promise<WebSocketClientConnection>;
+}
+
+export interface WebSocketConnectOptions {
+  readonly protocols: readonly string[];
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly tls?: ClientTls;
+}
+
+export interface WebSocketClientConnection extends WebSocketConnection {
+  /** The peer's close code and reason, once `messages` has ended. 1006 when the connection broke. */
+  readonly closed: Promise<{ readonly code: number; readonly reason: string }>;
+}
+
+export class WebSocketRefused extends Error {
+  override readonly name = "WebSocketRefused";
+  readonly status: number;
+  readonly body: string;
+
+  constructor(url: string, status: number, body: string) {
+    super(`Cannot open a WebSocket to ${url}: the server answered ${status}`);
+    this.status = status;
+    this.body = body;
+  }
 }

@@ -1,0 +1,43 @@
+import type { AnyKind } from "../kinds/kind.ts";
+import { query, resourcePath } from "./api_connection.ts";
+import type { Cli } from "./cli.ts";
+import type { DryRun } from "./flags.ts";
+import { type AnyObject, anyObject } from "./object.ts";
+import { printChange } from "./output.ts";
+
+export interface CreateFlags {
+  readonly output?: string | undefined;
+  readonly dryRun?: DryRun | undefined;
+}
+
+/** Sends a new object, or with --dry-run=client only shows it. `word`: "created", "exposed". */
+export async function createObject(
+  cli: Cli,
+  kind: AnyKind,
+  object: AnyObject,
+  { output, dryRun = "none" }: CreateFlags,
+  { word = "created", fieldManager = "kubectl-create" } = {},
+): Promise<AnyObject> {
+  const { api, namespace } = await cli.session();
+  const where = kind.namespaced ? (object.metadata?.namespace ?? namespace) : undefined;
+  const whole: AnyObject = {
+    ...object,
+    apiVersion: kind.apiVersion,
+    kind: kind.kind,
+    metadata: { ...object.metadata, ...(where === undefined ? {} : { namespace: where }) },
+  };
+  if (dryRun === "client") {
+    await printChange(cli, whole, word, { output, dryRun });
+    return whole;
+  }
+  const created = anyObject(
+    await api.json({
+      method: "POST",
+      path: resourcePath(kind, where),
+      query: query({ fieldManager, fieldValidation: "Strict", dryRun: dryRun === "server" ? "All" : undefined }),
+      body: whole,
+    }),
+  );
+  await printChange(cli, created, word, { output, dryRun });
+  return created;
+}

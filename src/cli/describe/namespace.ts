@@ -1,0 +1,26 @@
+import { namespaceKind } from "../../kinds/core/namespace.ts";
+import { readObject } from "../object.ts";
+import type { Subject } from "./describer.ts";
+import { annotationLines, pairLines } from "./lines.ts";
+
+export async function describeNamespace({ api, name }: Subject): Promise<string[]> {
+  const { metadata, status } = await readObject(api, namespaceKind, undefined, name);
+  return [
+    `Name:\t${metadata.name}`,
+    ...pairLines("Labels", metadata.labels),
+    ...annotationLines(metadata),
+    `Status:\t${status.phase ?? ""}`,
+    ...((status.conditions?.length ?? 0) > 0
+      ? [
+          "Conditions:",
+          "  Type\tStatus\tReason\tMessage",
+          "  ----\t------\t------\t-------",
+          ...(status.conditions ?? []).map((c) => `  ${c.type}\t${c.status}\t${c.reason ?? ""}\t${c.message ?? ""}`),
+        ]
+      : []),
+    "",
+    "No resource quota.",
+    "",
+    "No LimitRange resource.",
+  ];
+}
