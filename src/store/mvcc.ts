@@ -1,5 +1,5 @@
-import BTree from "sorted-btree";
 import { compareBytes, keyText } from "./bytes.ts";
+import { OrderedMap } from "./ordered_map.ts";
 import { type KeyRange, type KeyValue, type RangeRequest, type RangeResponse, StoreError } from "./store.ts";
 
 const noBytes = new Uint8Array(0);
@@ -76,7 +76,7 @@ const sizeOf = (version: Version) => version.name.length + version.value.length 
  * functions of the operations alone, so that members with equal logs are equal here.
  */
 export class Mvcc {
-  #heads = new BTree<string, Version>(undefined, (a, b) => (a < b ? -1 : a > b ? 1 : 0));
+  #heads = new OrderedMap<string, Version>(undefined, (a, b) => (a < b ? -1 : a > b ? 1 : 0));
   #history: Version[] = [];
   /** A fresh store is at revision 1, as etcd's. */
   revision = 1;
