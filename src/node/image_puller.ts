@@ -20,6 +20,7 @@ export class ImagePuller {
   readonly #runtime: ContainerRuntime;
   readonly #clock: Clock;
   readonly #backOff = new BackOff();
+  readonly #failedAtMs = new Map<string, number>();
   readonly #lastError = new Map<string, string>();
 
   constructor(runtime: ContainerRuntime, clock: Clock) {
@@ -51,7 +52,7 @@ export class ImagePuller {
     }
     const key = `${podUid} ${image}`;
     const nowMs = this.#clock.monotonicMs();
-    const waitMs = this.#backOff.waitMs(key, nowMs - this.#sinceFailure(key, nowMs), nowMs);
+    const waitMs = this.#backOff.waitMs(key, this.#failedAtMs.get(key) ?? nowMs, nowMs);
     if (waitMs > 0) {
       event("Normal", "BackOff", `Back-off pulling image "${image}"`);
       event("Warning", "Failed", "Error: ImagePullBackOff");
@@ -60,12 +61,6 @@ export class ImagePuller {
       return { waiting: { reason: "ImagePullBackOff", message }, againMs: waitMs };
     }
     return this.#pull(key, image, present, event, signal);
-  }
-
-  readonly #failedAtMs = new Map<string, number>();
-
-  #sinceFailure(key: string, nowMs: number): number {
-    return nowMs - (this.#failedAtMs.get(key) ?? nowMs);
   }
 
   async #pull(
