@@ -47,7 +47,10 @@ export interface NodePlay {
 }
 
 /** Plays the scheduler and the kubelet: binds, makes ready, and removes what is being deleted. */
-export function playNode({ client, informers, clock }: TestCluster, play: NodePlay): void {
+export function playNode(
+  { client, informers, clock }: Pick<ControlContext, "client" | "informers" | "clock">,
+  play: NodePlay,
+): void {
   const pods = informers.of(podKind);
   const known = new Set<string>();
   let address = 1;
@@ -67,6 +70,7 @@ export function playNode({ client, informers, clock }: TestCluster, play: NodePl
       );
       return;
     }
+    if (pod.spec.nodeName && pod.spec.nodeName !== (play.nodeName ?? "node-1")) return;
     if (!pod.spec.nodeName) {
       if (play.binds !== false && !known.has(uid)) {
         known.add(uid);

@@ -14,6 +14,7 @@ import { canonical } from "./template_hash.ts";
 
 /** A node whose Lease was not renewed for this long is not heard of. */
 const graceMs = 50_000;
+const askEveryMs = 10_000;
 const leaseNamespace = "kube-node-lease";
 const heartbeatConditions = ["Ready", "MemoryPressure", "DiskPressure", "PIDPressure"];
 
@@ -74,7 +75,6 @@ export function unheardConditions(node: Observed<Node>, nowMs: number): DeepRead
 export function runNodeLifecycleController(context: ControlContext, signal: AbortSignal): Promise<void> {
   const { client, informers, clock } = context;
   const nodes = informers.of(nodeKind);
-  const leases = informers.of(leaseKind);
   const pods = informers.of(podKind);
   const byNode = "everyPodOfNode";
   pods.addIndex(byNode, (pod) => (pod.spec.nodeName ? [pod.spec.nodeName] : []));
@@ -82,6 +82,7 @@ export function runNodeLifecycleController(context: ControlContext, signal: Abor
   const queue = new WorkQueue(clock);
   /** When each node was last heard of, by the monotonic clock. */
   const heard = new Map<string, number>();
+  const renewals = new Map<string, string>();
   const hear = (name: string) => heard.set(name, clock.monotonicMs());
 
   nodes.on({
@@ -94,23 +95,26 @@ export function runNodeLifecycleController(context: ControlContext, signal: Abor
       if (beat(node) !== beat(old)) hear(node.metadata.name);
       queue.add(keyOf(node));
     },
-    delete: (node) => heard.delete(node.metadata.name),
-  });
-  leases.on({
-    add: ({ metadata }) => {
-      if (metadata.namespace === leaseNamespace) hear(metadata.name);
-    },
-    update: ({ metadata, spec }, old) => {
-      if (metadata.namespace !== leaseNamespace || spec.renewTime === old.spec.renewTime) return;
-      hear(metadata.name);
-      const node = nodes.get(undefined, metadata.name);
-      if (node !== undefined && conditionOf(node, "Ready")?.status === "Unknown") queue.add(metadata.name);
+    delete: (node) => {
+      heard.delete(node.metadata.name);
+      renewals.delete(node.metadata.name);
     },
   });
+  /** The API keeps renewals in memory and tells no watch of them: they have to be asked for. */
+  const askForLease = async (name: string) => {
+    try {
+      const { spec } = await client.get(leaseKind, { namespace: leaseNamespace, name });
+      if (spec.renewTime !== renewals.get(name)) hear(name);
+      if (spec.renewTime !== undefined) renewals.set(name, spec.renewTime);
+    } catch (error) {
+      if (!isNotFound(error)) throw error;
+    }
+  };
 
   const reconcile: ControllerOptions["reconcile"] = async (name) => {
     let node = nodes.get(undefined, name);
     if (node === undefined) return;
+    await askForLease(name);
     const silentMs = clock.monotonicMs() - (heard.get(name) ?? 0);
     if (silentMs >= graceMs) {
       const conditions = unheardConditions(node, clock.now());
@@ -130,7 +134,7 @@ export function runNodeLifecycleController(context: ControlContext, signal: Abor
     }
     const ready = conditionOf(node, "Ready")?.status;
     if (ready === "Unknown" || ready === "False") await markPodsNotReady(name);
-    return { requeueAfterMs: silentMs < graceMs ? graceMs - silentMs : undefined };
+    return { requeueAfterMs: askEveryMs };
   };
 
   const markPodsNotReady = async (nodeName: string) => {
@@ -151,6 +155,6 @@ export function runNodeLifecycleController(context: ControlContext, signal: Abor
     }
   };
 
-  const synced = [nodes.synced, leases.synced, pods.synced];
+  const synced = [nodes.synced, pods.synced];
   return runController({ ...context, name: "node-lifecycle-controller", queue, synced, reconcile }, signal);
 }
