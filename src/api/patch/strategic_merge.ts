@@ -167,7 +167,7 @@ function sameKey(key: string): Same {
  * Items that `order` names come in its order. The others keep their order, each before the first named item that it stood
  * before in `before`.
  */
-function ordered(
+export function ordered(
   items: readonly unknown[],
   order: readonly unknown[],
   before: readonly unknown[],

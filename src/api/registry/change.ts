@@ -27,6 +27,8 @@ export interface Change {
    * registry's own change of metadata or spec, neither validated nor passed to admission.
    */
   readonly part: "main" | "status" | "exact";
+  /** The wish's managedFields count (apply); else those of the stored object stay. */
+  readonly setsManagedFields?: boolean;
   readonly warnings: string[];
 }
 
@@ -53,6 +55,7 @@ export async function changeObject(registry: Registry, subject: Subject, change:
         `the name of the object (${object.metadata.name}) does not match the name on the URL (${change.name})`,
       );
     const wished = change.part === "status" ? withStatusOf(kind, object, old) : object;
+    if (change.setsManagedFields) wished.metadata.managedFields = object.metadata.managedFields;
     const conditions = await prepare(registry, subject, change, wished, old, attempt === 1);
     if (equalJson(wished, old)) return { object: old, removed: false };
 
@@ -110,7 +113,7 @@ async function prepare(
   first: boolean,
 ): Promise<AdmissionRequest["conditions"]> {
   const { kind } = subject;
-  keepIdentity(wished, old);
+  keepIdentity(wished, old, change.setsManagedFields === true);
   if (change.part === "main" && kind.status) wished.status = draftOf(old).status;
   fillParts(kind, wished);
   kind.defaults?.(wished);
@@ -143,7 +146,7 @@ async function prepare(
 }
 
 /** What nobody may change by an update. */
-function keepIdentity(wished: ApiObject, old: StoredObject): void {
+function keepIdentity(wished: ApiObject, old: StoredObject, setsManagedFields: boolean): void {
   const { metadata } = wished;
   metadata.uid = old.metadata.uid;
   metadata.creationTimestamp = old.metadata.creationTimestamp;
@@ -158,7 +161,10 @@ function keepIdentity(wished: ApiObject, old: StoredObject): void {
     if (value === undefined) delete metadata[field];
     else metadata[field] = value;
   }
-  delete metadata.managedFields;
+  if (!setsManagedFields) {
+    if (old.metadata.managedFields === undefined) delete metadata.managedFields;
+    else metadata.managedFields = draftOf(old).metadata.managedFields;
+  }
   for (const field of ["labels", "annotations"] as const)
     if (metadata[field] && Object.keys(metadata[field]).length === 0) delete metadata[field];
   for (const field of ["finalizers", "ownerReferences"] as const)

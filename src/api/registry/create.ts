@@ -23,6 +23,7 @@ export async function createObject(
   body: ApiObject,
   options: WriteOptions,
   warnings: string[],
+  setsManagedFields = false,
 ): Promise<StoredObject> {
   const { kind, namespace } = subject;
   const { metadata } = body;
@@ -37,8 +38,8 @@ export async function createObject(
   generate();
   metadata.uid = uuid(registry.random);
   metadata.creationTimestamp = rfc3339(registry.clock.now());
-  for (const field of ["deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "managedFields"] as const)
-    delete metadata[field];
+  for (const field of ["deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"] as const) delete metadata[field];
+  if (!setsManagedFields) delete metadata.managedFields;
   if (kind.status && !keepsStatus.includes(kind.plural)) body.status = {};
   fillParts(kind, body);
   kind.defaults?.(body);

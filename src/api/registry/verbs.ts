@@ -2,6 +2,7 @@ import { Scale } from "../../kinds/autoscaling/scale.ts";
 import type { AnyKind } from "../../kinds/kind.ts";
 import { badRequest, isNotFound, StatusError } from "../../kinds/status_error.ts";
 import type { CoreRequest, CoreResponse } from "../core.ts";
+import { applyConfiguration } from "./apply.ts";
 import { type Change, changeObject } from "./change.ts";
 import { createObject } from "./create.ts";
 import { checkedBody } from "./incoming.ts";
@@ -50,6 +51,7 @@ async function onObject(call: Call): Promise<CoreResponse> {
     }
     case "update":
     case "patch":
+      if (isApply(request)) return apply(call);
       return answer(call, await change(call, "main"));
     case "delete": {
       const removed = await removeObject(registry, subject, name, removalOf(request.body, request.query));
@@ -86,7 +88,18 @@ async function onPart(
   const { registry, subject, request, name } = call;
   if (request.verb === "get") return answer(call, await getObject(registry, subject, name, request.query));
   if (request.verb !== "update" && request.verb !== "patch") throw methodNotAllowed();
+  if (part === "status" && isApply(request)) return apply(call);
   return answer(call, await change(call, part, limit));
+}
+
+function isApply({ verb, patchType }: CoreRequest): boolean {
+  return verb === "patch" && patchType === "application/apply-patch+yaml";
+}
+
+async function apply(call: Call): Promise<CoreResponse> {
+  const { registry, subject, request, warnings } = call;
+  const { object, created } = await applyConfiguration(registry, subject, request, warnings);
+  return answer(call, object, created ? 201 : 200);
 }
 
 async function change(
