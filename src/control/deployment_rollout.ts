@@ -49,7 +49,11 @@ export function fenceposts(deployment: Observed<Deployment>): {
 }
 
 export const totalReplicas = (drafts: Drafts) => drafts.reduce((sum, draft) => sum + draft.replicas, 0);
-export const availableOf = (draft: Draft) => draft.observed.status.availableReplicas ?? 0;
+/**
+ * Never more than the size that was asked for: a ReplicaSet that was told to shrink and has not done so yet will lose pods that
+ * its status still counts. (Kubernetes counts them, and may so fall below its bound.)
+ */
+export const availableOf = (draft: Draft) => Math.min(draft.observed.status.availableReplicas ?? 0, draft.replicas);
 export const totalAvailable = (drafts: Drafts) => drafts.reduce((sum, draft) => sum + availableOf(draft), 0);
 
 /** Oldest first. */
@@ -100,7 +104,7 @@ export function shrinkOld(deployment: Observed<Deployment>, newDraft: Draft | un
     cleaned += count;
   }
 
-  let spare = totalAvailable(all) - minAvailable;
+  let spare = Math.min(totalAvailable(all) - minAvailable, maxScaledDown - cleaned);
   let removed = 0;
   for (const draft of sorted) {
     if (spare <= 0) break;

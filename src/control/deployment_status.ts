@@ -2,14 +2,7 @@ import { rfc3339 } from "../env/clock.ts";
 import type { Deployment, DeploymentCondition, DeploymentStatus } from "../kinds/apps/deployment.ts";
 import { editable, type Observed } from "../kinds/kind.ts";
 import { timeMs } from "../kinds/timestamp.ts";
-import {
-  type Draft,
-  type Drafts,
-  fenceposts,
-  totalAvailable,
-  totalReplicas,
-  wantedReplicas,
-} from "./deployment_rollout.ts";
+import { type Draft, type Drafts, fenceposts, totalReplicas, wantedReplicas } from "./deployment_rollout.ts";
 
 /** A deadline of this many seconds is none. */
 const noDeadline = 2 ** 31 - 1;
@@ -27,7 +20,7 @@ export function countStatus(
   nowMs: number,
 ): DeploymentStatus {
   const sum = (count: (draft: Draft) => number | undefined) => drafts.reduce((n, draft) => n + (count(draft) ?? 0), 0);
-  const available = totalAvailable(drafts);
+  const available = sum(({ observed }) => observed.status.availableReplicas);
   const { collisionCount, conditions = [] } = deployment.status;
   const status: DeploymentStatus = {
     observedGeneration: deployment.metadata.generation,

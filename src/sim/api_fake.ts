@@ -2,7 +2,7 @@ import type { ApiCall, ResourceRef, Transport, TransportEvent, WatchCall } from 
 import { type Clock, rfc3339 } from "../env/clock.ts";
 import { nameSuffix, type Random, uuid } from "../env/random.ts";
 import { allKinds } from "../kinds/all.ts";
-import type { AnyKind } from "../kinds/kind.ts";
+import type { AnyKind, Kind, KubeObject, Observed } from "../kinds/kind.ts";
 import type { ObjectMeta } from "../kinds/meta.ts";
 import { alreadyExists, badRequest, conflict, notFound, StatusError } from "../kinds/status_error.ts";
 
@@ -40,6 +40,8 @@ export class FakeApi implements Transport {
   readonly calls: string[] = [];
   /** Throws to make a call fail. */
   intercept: ((call: ApiCall) => void) | undefined;
+  /** Called after each change, when caches do not know it yet. */
+  afterCommit: (() => void) | undefined;
 
   constructor(clock: Clock, random: Random) {
     this.#clock = clock;
@@ -117,6 +119,12 @@ export class FakeApi implements Transport {
         signal.addEventListener("abort", wake, { once: true });
       });
     }
+  }
+
+  /** What is stored of a kind now, by key. */
+  stored<T extends KubeObject>(kind: Kind<T>): Observed<T>[] {
+    // Sound: under a kind's resource stand only objects that were created as that kind.
+    return [...this.#table(kind).values()] as unknown as Observed<T>[];
   }
 
   #wake(): void {
@@ -266,6 +274,7 @@ export class FakeApi implements Transport {
     else this.#table(resource).set(key, stored);
     this.#history.push({ version, resource: resourceKey(resource), type, object: stored });
     this.#wake();
+    this.afterCommit?.();
     return stored;
   }
 
