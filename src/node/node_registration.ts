@@ -4,7 +4,7 @@ import { type Clock, rfc3339Micro, sleep } from "../env/clock.ts";
 import { describeError, type Log } from "../env/log.ts";
 import { type Lease, leaseKind } from "../kinds/coordination/lease.ts";
 import { type Node, nodeKind } from "../kinds/core/node.ts";
-import { editable, type Live, type Observed } from "../kinds/kind.ts";
+import { editable, type Observed } from "../kinds/kind.ts";
 import { isAlreadyExists, isNotFound } from "../kinds/status_error.ts";
 import type { ContainerRuntime, RuntimeVersion } from "./container_runtime.ts";
 import type { HostFacts } from "./machine_link.ts";
@@ -59,7 +59,7 @@ export class NodeRegistration {
     let reportedMs = Number.NEGATIVE_INFINITY;
     while (!signal.aborted) {
       this.#dirty = false;
-      let pauseMs = checkMs;
+      let pauseMs = this.#options.problems().length > 0 ? retryMs : checkMs;
       try {
         const force = clock.monotonicMs() - reportedMs >= reportMs;
         if (await this.#reportOnce(force)) reportedMs = clock.monotonicMs();
@@ -183,7 +183,7 @@ export class NodeRegistration {
         });
       }
     }
-    const renewed = editable<Live<Lease>>(lease);
+    const renewed = editable(lease);
     renewed.spec = { ...renewed.spec, holderIdentity: nodeName, leaseDurationSeconds: leaseSeconds, renewTime };
     return client.update(leaseKind, renewed);
   }
