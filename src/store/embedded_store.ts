@@ -3,7 +3,7 @@ import type { Disk } from "../env/disk.ts";
 import { describeError, type Log } from "../env/log.ts";
 import type { Random } from "../env/random.ts";
 import { Raft } from "../raft/raft.ts";
-import type { ConfState, Ready } from "../raft/types.ts";
+import type { Ready } from "../raft/types.ts";
 import { AutoCompaction, type CompactionPolicy, defaultCompaction } from "./auto_compaction.ts";
 import { keyBytes } from "./bytes.ts";
 import { type Command, encodeProposal } from "./command.ts";
@@ -57,6 +57,18 @@ interface PendingRead {
   readonly reject: (error: StoreError) => void;
 }
 
+/** A tick is meant to be 100 ms: a heartbeat each, an election after one to two seconds of silence. */
+const raftLimits = {
+  electionTicks: 10,
+  heartbeatTicks: 1,
+  maxMessageBytes: 512 * 1024,
+  maxInflightMessages: 64,
+  maxInflightBytes: 4 * 1024 * 1024,
+  maxUncommittedBytes: 64 * 1024 * 1024,
+};
+/** How many applied entries a leader keeps in memory for members that lag; beyond that they get a snapshot. */
+const entriesForLaggards = 10_000;
+
 /** What an entry takes in the log besides its data, at most. */
 const entryOverhead = 32;
 
@@ -86,7 +98,6 @@ class EmbeddedStore implements Store {
   readonly #compaction: AutoCompaction | undefined;
   /** Names this run's proposals apart from those of earlier runs that are applied again. */
   readonly #session: bigint;
-  #conf: ConfState;
   #nextNumber = 1;
   readonly #waiters = new Map<number, Waiter>();
   #collectingRead: PendingRead | undefined;
@@ -170,7 +181,6 @@ class EmbeddedStore implements Store {
     this.#clusterId = snapshot.state.clusterId;
     this.#memberId = snapshot.state.memberId;
     this.#wal = contents.wal;
-    this.#conf = snapshot.state.conf;
     this.#lastSnapshotBytes = snapshot.bytes;
     this.#session = randomId(options.random);
     this.#state = new StateMachine(options.clock, {
@@ -192,20 +202,22 @@ class EmbeddedStore implements Store {
       snapshot: snapshot.state,
       entries: contents.entries,
       maxReadyBytes: Math.floor(contents.wal.maxBatchBytes / 2),
+      ...raftLimits,
+      random: () => options.random.fraction(),
     });
   }
 
   /** Resolves when this member has committed in its own term, and applied all before. */
   async ready(): Promise<void> {
     this.#raft.campaign();
-    const before = this.#raft.log.lastIndex;
     this.#pump();
-    while (this.#state.appliedIndex < before) {
+    while (!this.#wasLeader) {
       if (this.#failure !== undefined) throw this.#failure;
+      if (this.#appendUnderWay === undefined) throw new StoreError("Unavailable", "There is no leader: try again");
       await this.#appendUnderWay;
     }
     const { revision, keyCount } = this.#state.mvcc;
-    this.#log.info("store is open", { revision, keys: keyCount, term: this.#raft.term, index: before });
+    this.#log.info("store is open", { revision, keys: keyCount, term: this.#raft.term });
   }
 
   // Requests
@@ -341,8 +353,7 @@ class EmbeddedStore implements Store {
     const cost = bytes.length + entryOverhead;
     const admission = this.#wal.admits(this.#outstandingBytes + cost);
     if (admission !== "yes") await this.#admit(cost);
-    const placed = this.#raft.propose(bytes);
-    if (placed === undefined) throw new StoreError("Unavailable", "There is no leader: try again");
+    if (this.#raft.propose(bytes) === "refused") throw new StoreError("Unavailable", "There is no leader: try again");
     this.#outstandingBytes += cost;
     const outcome = await new Promise<Outcome>((resolve, reject) => {
       this.#waiters.set(number, { resolve, reject });
@@ -428,7 +439,10 @@ class EmbeddedStore implements Store {
       waiter?.resolve(applied.outcome);
     }
     const last = ready.committedEntries[ready.committedEntries.length - 1];
-    if (last !== undefined) this.#raft.log.compactTo(last.index);
+    if (last !== undefined) {
+      const alone = this.#raft.conf.voters.length + this.#raft.conf.learners.length === 1;
+      this.#raft.log.compactTo(alone ? last.index : Math.max(0, last.index - entriesForLaggards));
+    }
     for (const { context, index } of ready.readStates) {
       // With one member everything committed is applied by now.
       if (index > this.#state.appliedIndex) throw new Error(`Read at ${index}, applied ${this.#state.appliedIndex}`);
@@ -493,7 +507,7 @@ class EmbeddedStore implements Store {
       memberId: this.#memberId,
       index: appliedIndex,
       term: appliedTerm,
-      conf: this.#conf,
+      conf: this.#raft.conf,
       revision: frozen.revision,
       compactRevision: frozen.compactRevision,
       leases: leases.list(),
