@@ -2,16 +2,19 @@ import type { WebSocketAccept } from "../../env/http.ts";
 import { badRequest, StatusError } from "../../kinds/status_error.ts";
 import { channelProtocols, serveChannels } from "./channel_stream.ts";
 import type { HttpOptions } from "./options.ts";
-import { chooseContainer, kubeletOf, podTarget } from "./pod_target.ts";
+import { chooseContainer, kubeletOf, type PodTarget, podTarget } from "./pod_target.ts";
+import { type Dial, portChannelProtocol, servePortChannels, serveTunnel, tunnelProtocol } from "./port_forward.ts";
 import { isTrue, type ResourceRequest } from "./resource_routes.ts";
 
-/** exec and attach (port-forward follows): checks everything first, so that a refusal is a proper Status. */
+/** exec, attach and port-forward: checks everything first, so that a refusal is a proper Status. */
 export async function upgradePod(options: HttpOptions, resource: ResourceRequest): Promise<WebSocketAccept | Response> {
   const { request, url, path } = resource;
   const { subresource } = path;
-  if (path.plural !== "pods" || path.group !== "" || (subresource !== "exec" && subresource !== "attach"))
-    throw badRequest(`Cannot upgrade ${url.pathname}: only pods/exec and pods/attach are streams`);
+  const known = subresource === "exec" || subresource === "attach" || subresource === "portforward";
+  if (path.plural !== "pods" || path.group !== "" || !known)
+    throw badRequest(`Cannot upgrade ${url.pathname}: only pods/exec, pods/attach and pods/portforward are streams`);
   const target = await podTarget(options, resource, "create");
+  if (subresource === "portforward") return upgradePortForward(options, resource, target);
   const container = chooseContainer(target, url.searchParams.get("container"));
   const flag = (name: string) => {
     const value = url.searchParams.get(name);
@@ -22,7 +25,7 @@ export async function upgradePod(options: HttpOptions, resource: ResourceRequest
   const wanted = { stdin: flag("stdin"), stdout: flag("stdout"), stderr: flag("stderr") && !tty, tty };
   if (!wanted.stdin && !wanted.stdout && !wanted.stderr)
     throw badRequest("you must specify at least 1 of stdin, stdout, stderr");
-  const protocol = offeredProtocol(request);
+  const protocol = agreedProtocol(request, channelProtocols);
   const kubelet = kubeletOf(options, target);
   const streamRequest = { pod: target.ref, container, ...wanted };
   const command = url.searchParams.getAll("command");
@@ -36,18 +39,37 @@ export async function upgradePod(options: HttpOptions, resource: ResourceRequest
   };
 }
 
-function offeredProtocol(request: Request): string {
+function upgradePortForward(
+  options: HttpOptions,
+  { request, url }: ResourceRequest,
+  target: PodTarget,
+): WebSocketAccept {
+  const protocol = agreedProtocol(request, [tunnelProtocol, portChannelProtocol]);
+  const kubelet = kubeletOf(options, target);
+  const dial: Dial = (port) => {
+    if (!Number.isInteger(port) || port < 1 || port > 65535)
+      return Promise.reject(badRequest(`Cannot forward port ${port}: must be 1 to 65535`));
+    return kubelet.portForward(target.ref, port);
+  };
+  if (protocol === tunnelProtocol) return { protocol, serve: (connection) => serveTunnel(connection, dial) };
+  const ports = url.searchParams.getAll("ports").flatMap((text) => text.split(",").map(Number));
+  if (ports.length === 0 || ports.length > 32) throw badRequest("you must specify at least 1 and at most 32 ports");
+  return { protocol, serve: (connection) => servePortChannels(connection, ports, dial) };
+}
+
+/** The first of the client's subprotocols that is served here. */
+function agreedProtocol(request: Request, served: readonly string[]): string {
   if (!/^websocket$/i.test(request.headers.get("upgrade") ?? ""))
     throw badRequest(
-      "Cannot open this stream by SPDY/3.1: use a client that speaks WebSocket (kubectl 1.30 or later, without KUBECTL_REMOTE_COMMAND_WEBSOCKETS=false)",
+      "Cannot open this stream by SPDY/3.1: use a client that speaks WebSocket (kubectl 1.31 or later, without KUBECTL_REMOTE_COMMAND_WEBSOCKETS=false or KUBECTL_PORT_FORWARD_WEBSOCKETS=false)",
     );
   const offered = (request.headers.get("sec-websocket-protocol") ?? "").split(",").map((word) => word.trim());
-  const agreed = offered.find((word) => channelProtocols.includes(word));
+  const agreed = offered.find((word) => served.includes(word));
   if (agreed === undefined)
     throw new StatusError(
       403,
       "Forbidden",
-      `unable to upgrade: the subprotocols ${JSON.stringify(offered)} are not served, use one of ${channelProtocols.join(", ")}`,
+      `unable to upgrade: the subprotocols ${JSON.stringify(offered)} are not served, use one of ${served.join(", ")}`,
       {},
     );
   return agreed;
