@@ -34,6 +34,11 @@ export class Balancer {
     return this.#endpoints;
   }
 
+  /** Whether it matters who the client is. */
+  get isSticky(): boolean {
+    return this.#affinityMs > 0;
+  }
+
   /** `affinitySeconds` 0: none. */
   replace(endpoints: readonly EndpointAddress[], affinitySeconds = 0): void {
     this.#endpoints = endpoints;
@@ -49,8 +54,8 @@ export class Balancer {
 
   /** Undefined when there is no endpoint, or none that is not in `tried`. */
   pick(client: string, tried?: ReadonlySet<EndpointAddress>): EndpointAddress | undefined {
-    const chosen = (this.#affinityMs > 0 ? this.#remembered(client, tried) : undefined) ?? this.#inTurn(tried);
-    if (chosen !== undefined && this.#affinityMs > 0) this.#remember(client, chosen);
+    const chosen = (this.isSticky ? this.#remembered(client, tried) : undefined) ?? this.#inTurn(tried);
+    if (chosen !== undefined && this.isSticky) this.#remember(client, chosen);
     return chosen;
   }
 

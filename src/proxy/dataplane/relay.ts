@@ -14,22 +14,26 @@ export interface RelayOptions {
   readonly finished: () => void;
 }
 
+/** What a client says before a back end has answered is kept up to here; then it is not read any more. */
+const earlyLimitBytes = 64 * 1024;
+
 /**
- * One proxied connection. The client stays unread until a back end has answered, so that an attempt that fails costs no
- * byte; then what one side says is written to the other, a full side stops the reading of its peer, a FIN follows the last
+ * One proxied connection. What the client says before a back end has answered is kept, so that an attempt that fails costs
+ * no byte; then what one side says is written to the other, a full side stops the reading of its peer, a FIN follows the last
  * byte, and whatever ends in disorder on one side is an RST on the other.
  */
 export class Relay {
   readonly #options: RelayOptions;
   readonly #client: Side;
-  readonly #clientAddress: string;
+  readonly #clientAddress: () => string;
   #backend: Side | undefined;
   #tried: Set<EndpointAddress> | undefined;
   #attempt: { cancel(): void } | undefined;
   #timer: Timer | undefined;
   #over = false;
+  #keptAlive = false;
 
-  constructor(client: Stream, clientAddress: string, options: RelayOptions) {
+  constructor(client: Stream, clientAddress: () => string, options: RelayOptions) {
     this.#options = options;
     this.#clientAddress = clientAddress;
     this.#client = new Side(this);
@@ -39,6 +43,13 @@ export class Relay {
 
   get clientEvents(): StreamEvents {
     return this.#client;
+  }
+
+  /** For a connection that has lived for a while: the short ones are spared the system calls. */
+  keepAlive(): void {
+    if (this.#keptAlive || this.#backend === undefined) return;
+    this.#keptAlive = true;
+    for (const side of [this.#client, this.#backend]) if (!side.gone) side.stream?.keepAlive();
   }
 
   /** Cuts it, both ways. */
@@ -61,8 +72,8 @@ export class Relay {
 
   #connect(): void {
     const { balancer, sockets, clock, connectTimeoutMs, maxAttempts } = this.#options;
-    const endpoint =
-      (this.#tried?.size ?? 0) < maxAttempts ? balancer.pick(this.#clientAddress, this.#tried) : undefined;
+    const client = balancer.isSticky ? this.#clientAddress() : "";
+    const endpoint = (this.#tried?.size ?? 0) < maxAttempts ? balancer.pick(client, this.#tried) : undefined;
     if (endpoint === undefined) {
       // Later, because who accepted the client has not been given its events yet.
       queueMicrotask(() => this.abort());
@@ -76,9 +87,8 @@ export class Relay {
         const backend = new Side(this);
         backend.stream = stream;
         backend.peer = this.#client;
-        this.#client.peer = backend;
         this.#backend = backend;
-        this.#client.stream?.resume();
+        this.#client.meet(backend);
         return backend;
       },
       failed: () => this.#failed(endpoint),
@@ -106,18 +116,37 @@ class Side implements StreamEvents {
   peer: Side | undefined;
   gone = false;
   #ended = false;
+  #early: Uint8Array[] | undefined;
+  #earlyBytes = 0;
   readonly #relay: Relay;
 
   constructor(relay: Relay) {
     this.#relay = relay;
   }
 
+  /** The other side is there: it gets what came early. */
+  meet(peer: Side): void {
+    this.peer = peer;
+    let room = true;
+    for (const chunk of this.#early ?? []) room = peer.stream?.write(chunk) !== false && room;
+    if (this.#ended) peer.stream?.finish();
+    else if (!room) this.stream?.pause();
+    else if (this.#earlyBytes > earlyLimitBytes) this.stream?.resume();
+    this.#early = undefined;
+  }
+
   data(chunk: Uint8Array): void {
     if (this.gone) return;
     const peer = this.peer;
-    // Without a reader: the peer has gone, but this side still talks.
-    if (peer?.stream === undefined || peer.gone) this.#relay.abort();
-    else if (!peer.stream.write(chunk)) this.stream?.pause();
+    if (peer === undefined) {
+      this.#early ??= [];
+      this.#early.push(chunk);
+      this.#earlyBytes += chunk.length;
+      if (this.#earlyBytes > earlyLimitBytes) this.stream?.pause();
+    } else if (peer.stream === undefined || peer.gone) {
+      // Without a reader: the peer has gone, but this side still talks.
+      this.#relay.abort();
+    } else if (!peer.stream.write(chunk)) this.stream?.pause();
   }
 
   drained(): void {
@@ -129,8 +158,7 @@ class Side implements StreamEvents {
     this.#ended = true;
     const peer = this.peer;
     if (peer === undefined) {
-      // Before a back end is there the client is paused: its FIN cannot have been read, so this is a broken one.
-      this.#relay.abort();
+      // Told to the back end when it is there.
     } else if (peer.#ended) {
       if (!peer.gone) peer.stream?.close();
       if (!this.gone) this.stream?.close();
@@ -140,7 +168,7 @@ class Side implements StreamEvents {
   closed(error: Error | undefined): void {
     if (this.gone) return;
     this.gone = true;
-    if (error !== undefined) {
+    if (error !== undefined || this.peer === undefined) {
       this.#relay.abort();
       return;
     }

@@ -10,6 +10,8 @@ export interface Stream {
   finish(): void;
   /** Both sides have finished: lets go of it once everything taken is written. */
   close(): void;
+  /** Lets the kernel ask a silent peer, after a minute, whether it is still there. */
+  keepAlive(): void;
   /** Drops what is unwritten and sends RST. */
   reset(): void;
 }
@@ -25,7 +27,7 @@ export interface StreamEvents {
 }
 
 export interface ConnectOutcome {
-  /** The stream flows at once; what it tells goes to the events that are returned. */
+  /** What it tells goes to the events that are returned. */
   opened(stream: Stream): StreamEvents;
   failed(error: Error): void;
 }
@@ -38,11 +40,11 @@ export interface Listening {
 
 /** TCP as an effect: tcp_bun.ts is the fast one, tcp_node.ts runs everywhere. Both pass tcp_contract.ts. */
 export interface TcpSockets {
-  /** `accept` gets a stream that is paused, and returns who listens to it. Port 0: the kernel's choice. */
+  /** `accept` returns who listens to the stream; the client's address costs a system call. Port 0: the kernel's choice. */
   listen(
     address: string,
     port: number,
-    accept: (stream: Stream, clientAddress: string) => StreamEvents,
+    accept: (stream: Stream, clientAddress: () => string) => StreamEvents,
   ): Promise<Listening>;
   /** Exactly one of `opened` and `failed` is called, never before connect returns; none after `cancel`. */
   connect(endpoint: EndpointAddress, outcome: ConnectOutcome): { cancel(): void };

@@ -1,4 +1,4 @@
-import type { Clock } from "../../env/clock.ts";
+import type { Clock, Timer } from "../../env/clock.ts";
 import type { Balancer } from "../balancer.ts";
 import { Relay } from "./relay.ts";
 import type { TcpSockets } from "./stream.ts";
@@ -33,9 +33,20 @@ export interface TcpListener {
   abort(): void;
 }
 
+/** A connection that lives so long is watched by the kernel's keep-alive. */
+const keepAliveAfterMs = 30_000;
+
 export async function listenTcp(options: TcpListenerOptions): Promise<TcpListener> {
   const { sockets, balancer, budget, clock } = options;
   const relays = new Set<Relay>();
+  let sweep: Timer | undefined;
+  const sweepLater = () => {
+    sweep ??= clock.schedule(keepAliveAfterMs, () => {
+      sweep = undefined;
+      for (const relay of relays) relay.keepAlive();
+      if (relays.size > 0) sweepLater();
+    });
+  };
   const listening = await sockets.listen(options.address, options.port, (stream, clientAddress) => {
     if (budget.open >= budget.limit) {
       budget.refused++;
@@ -55,6 +66,7 @@ export async function listenTcp(options: TcpListenerOptions): Promise<TcpListene
       },
     });
     relays.add(relay);
+    sweepLater();
     return relay.clientEvents;
   });
   return {
@@ -64,6 +76,7 @@ export async function listenTcp(options: TcpListenerOptions): Promise<TcpListene
     },
     stop: () => listening.stop(),
     abort: () => {
+      sweep?.cancel();
       for (const relay of [...relays]) relay.abort();
     },
   };

@@ -5,7 +5,7 @@ import type { Stream, StreamEvents, TcpSockets } from "./stream.ts";
 const keepAliveMs = 60_000;
 
 /**
- * Bun.listen and Bun.connect. What was found out about them (Bun 1.4.5): a socket may be paused in `open`; `end()` while the
+ * Bun.listen and Bun.connect. What was found out about them (Bun 1.4.5): `end()` while the
  * other direction is open loses the reply, so FIN is sent by `shutdown()`; when both FINs have passed Bun closes the socket
  * by itself, with `close` but without `end` if ours came first; `terminate()` sends RST; an RST received is `close` with an
  * error; a chunk is a copy that may be kept.
@@ -46,6 +46,10 @@ class BunStream implements Stream {
   close(): void {
     this.#closing = true;
     if (this.#queue.length === 0 && !this.#gone) this.socket?.end();
+  }
+
+  keepAlive(): void {
+    if (!this.#gone) this.socket?.setKeepAlive(true, keepAliveMs);
   }
 
   reset(): void {
@@ -117,9 +121,7 @@ export const bunTcp: TcpSockets = {
           const stream = new BunStream();
           stream.socket = socket;
           socket.data = stream;
-          socket.pause();
-          socket.setKeepAlive(true, keepAliveMs);
-          stream.events = accept(stream, socket.remoteAddress);
+          stream.events = accept(stream, () => socket.remoteAddress);
         },
       },
     });
@@ -144,7 +146,6 @@ export const bunTcp: TcpSockets = {
           }
           settled = true;
           stream.socket = socket;
-          socket.setKeepAlive(true, keepAliveMs);
           stream.events = outcome.opened(stream);
         },
         connectError() {},

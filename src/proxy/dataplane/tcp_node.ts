@@ -43,6 +43,10 @@ class NodeStream implements Stream {
     this.#socket.end();
   }
 
+  keepAlive(): void {
+    this.#socket.setKeepAlive(true, keepAliveMs);
+  }
+
   reset(): void {
     this.#socket.resetAndDestroy();
   }
@@ -51,12 +55,9 @@ class NodeStream implements Stream {
 export const nodeTcp: TcpSockets = {
   listen(address, port, accept) {
     return new Promise((resolve, reject) => {
-      const server = net.createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true }, (socket) => {
-        socket.setKeepAlive(true, keepAliveMs);
+      const server = net.createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
         const stream = new NodeStream(socket);
-        stream.listen(accept(stream, socket.remoteAddress ?? ""));
-        // A "data" listener starts the flow unless it was paused by hand.
-        if (!socket.isPaused()) socket.pause();
+        stream.listen(accept(stream, () => socket.remoteAddress ?? ""));
       });
       server.once("error", reject);
       server.listen({ host: address, port, backlog: 1024 }, () => {
@@ -82,7 +83,6 @@ export const nodeTcp: TcpSockets = {
     socket.once("error", fail);
     socket.once("connect", () => {
       socket.off("error", fail);
-      socket.setKeepAlive(true, keepAliveMs);
       const stream = new NodeStream(socket);
       stream.listen(outcome.opened(stream));
     });
