@@ -76,7 +76,6 @@ test("a deployment becomes available, with revision, hash label, conditions and 
     expect(deployments.list()[0]?.status).toMatchObject({
       replicas: 3,
       readyReplicas: 3,
-      unavailableReplicas: 0,
       observedGeneration: 1,
     });
     expect(condition("Available")).toMatchObject({ status: "True", reason: "MinimumReplicasAvailable" });

@@ -24,11 +24,13 @@ export function countStatus(
   const { collisionCount, conditions = [] } = deployment.status;
   const status: DeploymentStatus = {
     observedGeneration: deployment.metadata.generation,
-    replicas: sum(({ observed }) => observed.status.replicas),
-    updatedReplicas: newDraft?.observed.status.replicas ?? 0,
-    readyReplicas: sum(({ observed }) => observed.status.readyReplicas),
-    availableReplicas: available,
-    unavailableReplicas: Math.max(0, totalReplicas(drafts) - available),
+    ...nonZero({
+      replicas: sum(({ observed }) => observed.status.replicas),
+      updatedReplicas: newDraft?.observed.status.replicas ?? 0,
+      readyReplicas: sum(({ observed }) => observed.status.readyReplicas),
+      availableReplicas: available,
+      unavailableReplicas: Math.max(0, totalReplicas(drafts) - available),
+    }),
     terminatingReplicas: sum(({ observed }) => observed.status.terminatingReplicas),
     ...(collisionCount === undefined ? {} : { collisionCount }),
     conditions: editable(conditions),
@@ -52,6 +54,12 @@ export function countStatus(
     nowMs,
   );
   return status;
+}
+
+/** Kubernetes leaves counts that are zero out of a status. */
+export function nonZero<Counts extends Readonly<Record<string, number>>>(counts: Counts): Partial<Counts> {
+  // Sound: some of the entries of `counts`.
+  return Object.fromEntries(Object.entries(counts).filter(([, count]) => count !== 0)) as Partial<Counts>;
 }
 
 export function getCondition(
@@ -85,9 +93,9 @@ export function removeCondition(status: DeploymentStatus, type: string): void {
 export function isComplete(deployment: Observed<Deployment>, status: DeploymentStatus): boolean {
   const wanted = wantedReplicas(deployment);
   return (
-    status.updatedReplicas === wanted &&
-    status.replicas === wanted &&
-    status.availableReplicas === wanted &&
+    (status.updatedReplicas ?? 0) === wanted &&
+    (status.replicas ?? 0) === wanted &&
+    (status.availableReplicas ?? 0) === wanted &&
     (status.observedGeneration ?? 0) >= (deployment.metadata.generation ?? 0)
   );
 }

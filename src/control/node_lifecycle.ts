@@ -69,7 +69,7 @@ export function unheardConditions(node: Observed<Node>, nowMs: number): DeepRead
 
 /**
  * Watches over nodes: one that no longer renews its Lease becomes Unknown, taints follow the conditions, and the pods of a
- * node that is not ready leave the endpoints. When a Lease changed is measured by this process's own clock, so that a wrong
+ * node that is not heard of leave the endpoints. When a Lease changed is measured by this process's own clock, so that a wrong
  * clock elsewhere kills no node. Pods are not evicted yet.
  */
 export function runNodeLifecycleController(context: ControlContext, signal: AbortSignal): Promise<void> {
@@ -132,8 +132,8 @@ export function runNodeLifecycleController(context: ControlContext, signal: Abor
       const body = { metadata: { uid, resourceVersion }, spec: { taints: taints.length > 0 ? taints : null } };
       await client.patch(nodeKind, { name }, "application/merge-patch+json", body);
     }
-    const ready = conditionOf(node, "Ready")?.status;
-    if (ready === "Unknown" || ready === "False") await markPodsNotReady(name);
+    // A kubelet that says itself that its node is not ready is there, and knows its pods better than this.
+    if (conditionOf(node, "Ready")?.status === "Unknown") await markPodsNotReady(name);
     return { requeueAfterMs: askEveryMs };
   };
 

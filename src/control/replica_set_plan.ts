@@ -4,6 +4,7 @@ import type { Pod } from "../kinds/core/pod.ts";
 import { editable, type Observed } from "../kinds/kind.ts";
 import { matchesMap } from "../kinds/label_selector.ts";
 import { timeMs } from "../kinds/timestamp.ts";
+import { nonZero } from "./deployment_status.ts";
 import { controllerReference } from "./ownership.ts";
 import {
   isPodActive,
@@ -93,9 +94,11 @@ export function replicaSetStatus(
   }
   return {
     replicas: active.length,
-    fullyLabeledReplicas: active.filter(({ metadata }) => matchesMap(templateLabels, metadata.labels)).length,
-    readyReplicas: active.filter(isPodReady).length,
-    availableReplicas: active.filter((pod) => untilAvailableMs(pod, minReadySeconds, nowMs) === 0).length,
+    ...nonZero({
+      fullyLabeledReplicas: active.filter(({ metadata }) => matchesMap(templateLabels, metadata.labels)).length,
+      readyReplicas: active.filter(isPodReady).length,
+      availableReplicas: active.filter((pod) => untilAvailableMs(pod, minReadySeconds, nowMs) === 0).length,
+    }),
     terminatingReplicas: pods.filter((pod) => pod.metadata.deletionTimestamp !== undefined && !isPodTerminal(pod))
       .length,
     observedGeneration: replicaSet.metadata.generation,
