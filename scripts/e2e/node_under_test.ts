@@ -138,7 +138,7 @@ export class NodeUnderTest {
   async kubeconfig(): Promise<{ ca: string; token: string }> {
     const text = await readFile(join(this.dataDir, "kubeconfig.yaml"), "utf8");
     const ca = /certificate-authority-data: (\S+)/.exec(text)?.[1] ?? "";
-    const token = /token: (\S+)/.exec(text)?.[1] ?? "";
+    const token = /token: "?([^\s"]+)/.exec(text)?.[1] ?? "";
     return { ca: Buffer.from(ca, "base64").toString(), token };
   }
 

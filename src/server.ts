@@ -1,0 +1,302 @@
+/**
+ * The composition root: one node, from its store to its kubelet. Reads from top to bottom as the node starts. The simulator
+ * starts the same function with simulated effects.
+ */
+
+import { GroupAuthorizer } from "./api/authorization.ts";
+import {
+  kubeconfigYaml,
+  loadAdminToken,
+  loadAuthority,
+  loadServerCertificate,
+  renewalDelayMs,
+  type ServerNames,
+} from "./api/credentials.ts";
+import { createHttpHandler } from "./api/http/app.ts";
+import { createAuthenticator, knownToken } from "./api/http/authentication.ts";
+import { gitVersion } from "./api/http/version.ts";
+import type { KubeletLink } from "./api/kubelet_link.ts";
+import { createApiCore } from "./api/registry/api_core.ts";
+import { createJsonBytes } from "./api/registry/json_bytes.ts";
+import { ensureSystemObjects } from "./api/registry/system_objects.ts";
+import { Client } from "./client/client.ts";
+import { Informers } from "./client/informers.ts";
+import type { Config } from "./config.ts";
+import { startControllers } from "./control/controllers.ts";
+import { freePodCidr } from "./control/node_ipam.ts";
+import { startScheduler } from "./control/scheduler/scheduler.ts";
+import { sleep } from "./env/clock.ts";
+import type { Env } from "./env/env.ts";
+import type { Listening } from "./env/http.ts";
+import { describeError } from "./env/log.ts";
+import { componentIdentity, inProcessTransport } from "./in_process_transport.ts";
+import { allKinds } from "./kinds/all.ts";
+import { namespaceKind } from "./kinds/core/namespace.ts";
+import { nodeKind } from "./kinds/core/node.ts";
+import { KindRegistry } from "./kinds/registry.ts";
+import type { ContainerRuntime } from "./node/container_runtime.ts";
+import { type EndpointGate, noEndpointGate } from "./node/endpoint_gate.ts";
+import { createKubelet } from "./node/kubelet.ts";
+import type { Dialer, HostFacts, PodFiles } from "./node/machine_link.ts";
+import type { PodNetwork } from "./node/pod_network_link.ts";
+import { startProxyController } from "./proxy/controller.ts";
+import type { ProxyLink } from "./proxy/state.ts";
+import { openEmbeddedStore } from "./store/embedded_store.ts";
+
+/** Every effect of a node. */
+export interface ServerEnv extends Env {
+  /** Wherry's own: "0.1.0". */
+  readonly version: string;
+  /** The engine, speaking only of containers of this cluster. */
+  readonly containerRuntime: (clusterUid: string) => ContainerRuntime;
+  readonly podNetwork: PodNetwork;
+  readonly podFiles: PodFiles;
+  readonly dialer: Dialer;
+  readonly hostFacts: () => Promise<HostFacts>;
+  /** Finds or starts the proxy process. */
+  readonly connectProxy: () => Promise<ProxyLink & { close(): void }>;
+  /** Called once when the node can no longer keep its promises (a failed disk): the process should end. */
+  readonly failed: (error: Error) => void;
+}
+
+export interface Server {
+  /** "https://192.0.2.7:6443" */
+  readonly url: string;
+  /** Resolves when the API answers and the Node is Ready. */
+  readonly ready: Promise<void>;
+  /** A client inside this process, with the rights of an administrator. */
+  readonly client: Client;
+  /** Stops taking work and closes the store. Containers, kernel rules and proxied connections go on. */
+  stop(): Promise<void>;
+}
+
+/** Rejects when the store cannot be trusted, the port is taken or the credentials cannot be made; the cause says which. */
+export async function startServer(config: Config, env: ServerEnv): Promise<Server> {
+  const { clock, disk, random, log } = env;
+  const ending = new AbortController();
+  const running: Promise<unknown>[] = [];
+  /** Keeps a part running until the end; a part that fails by itself is a bug worth a line. */
+  const keep = (part: string, work: Promise<unknown>) => {
+    running.push(
+      work.catch((error: unknown) => {
+        if (!ending.signal.aborted) log.error("A part of the node has stopped", { part, error: describeError(error) });
+      }),
+    );
+  };
+  const enabled = (part: Config["disable"][number]) => !config.disable.includes(part);
+
+  // The store first: nothing is true that is not in it.
+  await disk.makeDirectory(config.dataDir);
+  const store = await openEmbeddedStore({
+    disk,
+    clock,
+    random,
+    log: log.with({ area: "store" }),
+    directory: `${config.dataDir}/store`,
+    onFailure: env.failed,
+  });
+
+  // The API over it, without HTTP; everything in this process talks to it directly.
+  const kinds = new KindRegistry(allKinds);
+  const authorizer = new GroupAuthorizer();
+  const core = createApiCore({
+    store,
+    kinds,
+    clock,
+    random,
+    log: log.with({ area: "api" }),
+    serviceCidr: config.serviceCidr,
+    nodePortRange: { first: config.nodePortRange.from, last: config.nodePortRange.to },
+    authorizer,
+  });
+  const clientOf = (name: string, ...groups: string[]) =>
+    new Client(inProcessTransport(core, componentIdentity(name, ...groups), name));
+  const admin = clientOf("system:wherry", "system:masters");
+  await ensureSystemObjects(core, {
+    serviceCidr: config.serviceCidr,
+    addresses: [config.nodeIp],
+    port: config.httpsListenPort,
+  });
+  const clusterUid = (await admin.get(namespaceKind, { name: "kube-system" })).metadata.uid;
+
+  // HTTPS, with credentials of our own.
+  let kubeletLink: KubeletLink | undefined;
+  const credentials = { disk, random, dataDir: config.dataDir };
+  const token = await loadAdminToken(credentials, config.token);
+  const tokens = [knownToken(token, { name: "wherry-admin", groups: ["system:masters"] })];
+  const authority = await loadAuthority(env.pki, credentials);
+  const names: ServerNames = {
+    nodeName: config.nodeName,
+    nodeIps: [config.nodeIp],
+    serviceIp: firstAddress(config.serviceCidr),
+    clusterDomain: config.clusterDomain,
+  };
+  const certificate = await loadServerCertificate(env.pki, authority, names, { ...credentials, nowMs: clock.now() });
+  const build = { version: env.version };
+  const handler = createHttpHandler({
+    core,
+    kinds,
+    authenticate: createAuthenticator(() => tokens),
+    authorizer,
+    kubelets: (nodeName) => (nodeName === config.nodeName ? kubeletLink : undefined),
+    clock,
+    log: log.with({ area: "api" }),
+    build,
+    checks: [
+      {
+        name: "store",
+        live: true,
+        check: () => (store.status().alarm === "CORRUPT" ? "the store is corrupt: see the log" : undefined),
+      },
+      {
+        name: "store-space",
+        live: false,
+        check: () =>
+          store.status().alarm === "NOSPACE" ? "no space left for writes: free some on the disk" : undefined,
+      },
+    ],
+    jsonBytes: createJsonBytes(),
+  });
+  const listening = await env.http.listen(
+    {
+      address: config.bindAddress,
+      port: config.httpsListenPort,
+      tls: { ...certificate, clientCaPem: authority.certificatePem },
+    },
+    handler,
+  );
+  keep(
+    "certificates",
+    renewCertificate(env, config, authority, names, listening, certificate.certificatePem, ending.signal),
+  );
+  const local = config.bindAddress === "0.0.0.0" ? "127.0.0.1" : config.bindAddress;
+  const kubeconfig = kubeconfigYaml({
+    server: `https://${local}:${listening.port}`,
+    caPem: authority.certificatePem,
+    token,
+  });
+  await disk.writeFileAtomic(config.writeKubeconfig, new TextEncoder().encode(kubeconfig), { mode: 0o600 });
+
+  // Controllers and scheduler: a lone member leads as soon as its store is open.
+  if (enabled("controllers")) {
+    const client = clientOf("system:kube-controller-manager");
+    keep(
+      "controllers",
+      startControllers(
+        { client, clock, random, log, clusterCidr: config.clusterCidr, clusterCaPem: authority.certificatePem },
+        ending.signal,
+      ),
+    );
+  }
+  if (enabled("scheduler")) {
+    const client = clientOf("system:kube-scheduler");
+    keep("scheduler", startScheduler({ client, clock, random, log }, ending.signal));
+  }
+
+  // Services: a process of its own carries them, and outlives this one.
+  let gate: EndpointGate = noEndpointGate;
+  let proxyLink: (ProxyLink & { close(): void }) | undefined;
+  if (enabled("proxy")) {
+    proxyLink = await env.connectProxy();
+    const client = clientOf("system:kube-proxy");
+    const informers = new Informers({ client, clock, random, log });
+    gate = startProxyController(
+      {
+        informers,
+        link: proxyLink,
+        clock,
+        log: log.with({ area: "proxy" }),
+        serviceCidr: config.serviceCidr,
+        clusterCidr: config.clusterCidr,
+        nodePortRange: config.nodePortRange,
+        nodeName: config.nodeName,
+        apiServer: { address: config.nodeIp, port: listening.port },
+      },
+      ending.signal,
+    );
+    informers.start(ending.signal);
+  }
+
+  let ready: Promise<void> = Promise.resolve();
+  // The kubelet last: it starts what the others have decided.
+  if (enabled("kubelet")) {
+    const kubelet = createKubelet({
+      client: clientOf(`system:node:${config.nodeName}`, "system:nodes"),
+      runtime: env.containerRuntime(clusterUid),
+      podNetwork: env.podNetwork,
+      files: env.podFiles,
+      dialer: env.dialer,
+      http: env.httpClient,
+      gate,
+      clock,
+      random,
+      log,
+      facts: await env.hostFacts(),
+      nodeName: config.nodeName,
+      nodeIp: config.nodeIp,
+      dataDir: config.dataDir,
+      podCidr: await podCidrOf(admin, config),
+      clusterCidr: config.clusterCidr,
+      serviceCidr: config.serviceCidr,
+      clusterDomain: config.clusterDomain,
+      kubeletVersion: gitVersion(build),
+    });
+    ready = kubelet.ready;
+    kubeletLink = kubelet.link;
+    keep("kubelet", kubelet.run(ending.signal));
+  }
+
+  return {
+    url: `https://${config.nodeIp}:${listening.port}`,
+    client: admin,
+    ready,
+    async stop() {
+      ending.abort();
+      proxyLink?.close();
+      core.close();
+      await listening.close(1000);
+      await Promise.all(running);
+      await store.close();
+    },
+  };
+}
+
+/** "10.43.0.0/16" to "10.43.0.1". */
+function firstAddress(cidr: string): string {
+  const octets = (cidr.split("/")[0] ?? "").split(".").map(Number);
+  return [...octets.slice(0, 3), (octets[3] ?? 0) + 1].join(".");
+}
+
+async function renewCertificate(
+  env: ServerEnv,
+  config: Config,
+  authority: Awaited<ReturnType<typeof loadAuthority>>,
+  names: ServerNames,
+  listening: Listening,
+  certificatePem: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const { clock, disk, random, pki } = env;
+  let present = certificatePem;
+  while (!signal.aborted) {
+    await sleep(clock, await renewalDelayMs(pki, present, clock.now()), signal);
+    if (signal.aborted) return;
+    const options = { disk, random, dataDir: config.dataDir, nowMs: clock.now() };
+    const renewed = await loadServerCertificate(pki, authority, names, options);
+    if (renewed.certificatePem === present) continue;
+    listening.renew(renewed);
+    present = renewed.certificatePem;
+    env.log.info("The server's certificate was renewed", { area: "api" });
+  }
+}
+
+/** This node's share of the pods' network: the one that it has, else the first that no node has. */
+async function podCidrOf(client: Client, { nodeName, clusterCidr }: Config): Promise<string> {
+  const { items } = await client.list(nodeKind);
+  const own = items.find(({ metadata }) => metadata.name === nodeName)?.spec.podCIDR;
+  if (own) return own;
+  const free = freePodCidr(clusterCidr, new Set(items.flatMap(({ spec }) => spec.podCIDR ?? [])));
+  if (free === undefined)
+    throw new Error(`Cannot give node "${nodeName}" a pod network: all of ${clusterCidr} is taken`);
+  return free;
+}
