@@ -98,6 +98,7 @@ export class Raft {
         readonly lastIndex: number;
         readonly lastTerm: number;
         readonly toSelf: readonly Message[];
+        readonly snapshot: SnapshotMeta | undefined;
       }
     | undefined;
   #durableTerm: number;
@@ -213,8 +214,9 @@ export class Raft {
       this.#progress.set(id, progress);
     }
     for (const id of [...this.#progress.keys()]) if (!members.includes(id)) this.#progress.delete(id);
-    // §4.2.2: a leader that is no voter any more steps down once that is committed, which it is.
+    // §4.2.2: a leader that is no voter any more steps down once that is committed, which it is; the others shall know.
     if (!this.#isVoter(this.id)) {
+      for (const id of this.#others()) this.#sendAppend(id, true);
       this.#becomeFollower(this.#term, noMember);
       return;
     }
@@ -290,6 +292,7 @@ export class Raft {
       lastIndex,
       lastTerm: this.log.term(lastIndex) ?? 0,
       toSelf: after.filter((message) => message.to === this.id),
+      snapshot,
     };
     this.#hardStateDirty = false;
     this.#snapshotToInstall = undefined;
@@ -311,6 +314,8 @@ export class Raft {
     if (done === undefined) throw new Error("Nothing was being written");
     this.#appending = undefined;
     this.#durableTerm = done.term;
+    // What was installed can be handed on.
+    if (done.snapshot !== undefined) this.#latestSnapshot = done.snapshot;
     // If a new leader has replaced the entry meanwhile, the write has to be done again.
     if (this.log.term(done.lastIndex) === done.lastTerm) this.log.stable = Math.max(this.log.stable, done.lastIndex);
     for (const message of done.toSelf) this.step(message);
@@ -399,7 +404,7 @@ export class Raft {
         hintTerm: 0,
       });
     } else if (message.type === "requestPreVote") {
-      this.#sendAfterAppend(message.from, { type: "requestPreVoteResponse", reject: true });
+      this.#sendAfterAppend(message.from, { type: "requestPreVoteResponse", reject: true, ...this.#commitPoint() });
     }
   }
 
@@ -460,15 +465,16 @@ export class Raft {
       this.#hardStateDirty = true;
       term = this.#term;
       // Its own vote counts once it is durable.
-      this.#sendAfterAppend(this.id, { type: "requestVoteResponse", reject: false });
+      this.#sendAfterAppend(this.id, { type: "requestVoteResponse", reject: false, ...this.#commitPoint() });
     }
     const { lastIndex, lastTerm } = this.log;
+    const log = { lastIndex, lastTerm, ...this.#commitPoint() };
     for (const to of votersOf(this.#conf)) {
       if (to === this.id) continue;
       if (kind === "preElection")
-        this.#messages.push({ type: "requestPreVote", from: this.id, to, term, lastIndex, lastTerm, transfer: false });
+        this.#messages.push({ type: "requestPreVote", from: this.id, to, term, ...log, transfer: false });
       // After the write: entries that are not durable here must not win a vote.
-      else this.#sendAfterAppend(to, { type: "requestVote", lastIndex, lastTerm, transfer: kind === "transfer" });
+      else this.#sendAfterAppend(to, { type: "requestVote", ...log, transfer: kind === "transfer" });
     }
   }
 
@@ -491,7 +497,27 @@ export class Raft {
       to: message.from,
       term: grant ? message.term : this.#term,
       reject: !grant,
+      ...this.#commitPoint(),
     });
+    this.#learnCommit(message);
+  }
+
+  #commitPoint(): { commit: number; commitTerm: number } {
+    return { commit: this.log.commit, commitTerm: this.log.term(this.log.commit) ?? 0 };
+  }
+
+  /**
+   * What another member knows to be committed is committed. Without this, a pair of which one was removed could be stuck: it knows
+   * that it is no voter any more, and the other one, who does not, waits for its vote.
+   */
+  #learnCommit({ commit, commitTerm }: { readonly commit: number; readonly commitTerm: number }): void {
+    if (this.#role === "leader" || commit <= this.log.commit || this.log.term(commit) !== commitTerm) return;
+    for (let index = this.log.commit + 1; index <= commit; index++) {
+      // The members may change: ask again once that is applied.
+      if (this.#role !== "follower" && this.log.entry(index)?.type === "confChange")
+        this.#becomeFollower(this.#term, noMember);
+    }
+    this.log.commit = commit;
   }
 
   #onVoteResponse(message: Of<"requestVoteResponse"> | Of<"requestPreVoteResponse">): void {
@@ -502,6 +528,7 @@ export class Raft {
     this.#votes.set(message.from, !message.reject);
     const result = voteResult(this.#conf, (id) => this.#votes.get(id));
     if (result === "lost") this.#becomeFollower(this.#term, noMember);
+    if (message.reject) this.#learnCommit(message);
     else if (result === "won" && this.#role === "preCandidate") this.#campaign("election");
     else if (result === "won") this.#becomeLeader();
   }

@@ -73,8 +73,16 @@ export type Message = Envelope &
         readonly lastTerm: number;
         /** A leader has asked for this election: the voter's lease does not stand against it (§3.10). */
         readonly transfer: boolean;
+        /** What the sender knows to be committed: who was left behind by a change of members can learn of it so. */
+        readonly commit: number;
+        readonly commitTerm: number;
       }
-    | { readonly type: "requestVoteResponse" | "requestPreVoteResponse"; readonly reject: boolean }
+    | {
+        readonly type: "requestVoteResponse" | "requestPreVoteResponse";
+        readonly reject: boolean;
+        readonly commit: number;
+        readonly commitTerm: number;
+      }
     | { readonly type: "heartbeat"; readonly commit: number; readonly context: number }
     | { readonly type: "heartbeatResponse"; readonly context: number }
     | { readonly type: "installSnapshot"; readonly snapshot: SnapshotMeta }
