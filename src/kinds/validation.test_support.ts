@@ -1,9 +1,12 @@
 import { checkObject } from "./check.ts";
 import type { AnyKind, Kind, KubeObject, Observed } from "./kind.ts";
-import { validateObject, validateObjectStatus } from "./object_validation.ts";
+import { validateMetadata, validateMetadataUpdate } from "./metadata.ts";
+import type { FieldError } from "./status_error.ts";
 
 const nowMs = Date.parse("2026-11-23T22:00:00Z");
 const identity = { uid: "u", resourceVersion: "1", creationTimestamp: "2026-11-23T21:55:00Z" };
+
+const told = (errors: readonly FieldError[]) => errors.map(({ field, message }) => `${field}: ${message}`);
 
 type Body = Readonly<Record<string, unknown>>;
 
@@ -27,13 +30,14 @@ export function stored<T extends KubeObject>(kind: Kind<T>, body: Body): Observe
 export function createProblems(kind: AnyKind, body: Body): string[] {
   const object = named(kind, body);
   kind.prepareForCreate?.(object);
-  return validateObject(kind, object, { nowMs }).map(({ field, message }) => `${field}: ${message}`);
+  return told([...validateMetadata(kind, object.metadata ?? {}), ...(kind.validate?.(object, { nowMs }) ?? [])]);
 }
 
 /** What is said of an update from one body to another. */
 export function updateProblems(kind: AnyKind, before: Body, after: Body): string[] {
   const { object, old } = updated(kind, before, after);
-  return validateObject(kind, object, { old, nowMs }).map(({ field, message }) => `${field}: ${message}`);
+  const metadata = validateMetadataUpdate(object.metadata ?? {}, old.metadata);
+  return told([...metadata, ...(kind.validate?.(object, { old, nowMs }) ?? [])]);
 }
 
 /** The object that an update would store. */
@@ -54,5 +58,5 @@ export function statusProblems(kind: AnyKind, before: Body, status: Body, after:
   const old: Observed<KubeObject> = Object.assign(structuredClone(stored(kind, before)), { status });
   const object = Object.assign(named(kind, before), after);
   Object.assign(object, { metadata: { ...object.metadata, ...identity } });
-  return validateObjectStatus(kind, object, { old, nowMs }).map(({ field, message }) => `${field}: ${message}`);
+  return told(kind.validateStatus?.(object, { old, nowMs }) ?? []);
 }

@@ -176,6 +176,11 @@ describe("a new pod", () => {
       expect(filled(podKind, { spec: { containers: named } }).status?.qosClass).toBe(qosClass);
     });
 
+  test("keeps its class of service when a status leaves it out", () => {
+    const written = filled(podKind, { spec: { containers: [container] }, status: { phase: "Running" } }, false);
+    expect(written.status).toEqual({ phase: "Running", qosClass: "BestEffort" });
+  });
+
   test("that is gated says so", () =>
     expect(
       filled(podKind, { spec: { containers: [container], schedulingGates: [{ name: "a" }] } }).status?.conditions,

@@ -1,7 +1,7 @@
 import { connectVerbs, defineKind } from "../kind.ts";
 import { ObjectMeta } from "../meta.ts";
 import { type Infer, message, optional, string } from "../schema.ts";
-import { preparePod, preparePodUpdate } from "./pod_admission.ts";
+import { preparePod, preparePodUpdate, qosClass } from "./pod_admission.ts";
 import { podColumns } from "./pod_columns.ts";
 import { defaultPod } from "./pod_defaults.ts";
 import { PodSpec } from "./pod_spec.ts";
@@ -58,9 +58,14 @@ export const podKind = defineKind<typeof Pod>({
   gracePeriodSeconds(pod) {
     // Nothing runs: a pod that has no node, or that has ended, goes at once.
     if ((pod.spec.nodeName ?? "") === "" || pod.status.phase === "Succeeded" || pod.status.phase === "Failed") return 0;
-    return Math.max(pod.spec.terminationGracePeriodSeconds ?? 30, 0);
+    const seconds = pod.spec.terminationGracePeriodSeconds ?? 30;
+    return seconds < 0 ? 1 : seconds;
   },
-  defaults: defaultPod,
+  defaults(pod) {
+    defaultPod(pod);
+    // A status that leaves it out keeps it: it follows from the spec, and never changes.
+    if (pod.status !== undefined && pod.spec !== undefined) pod.status.qosClass ||= qosClass(pod.spec);
+  },
   prepareForCreate: preparePod,
   prepareForUpdate: preparePodUpdate,
   validate({ spec = { containers: [] } }, { old }) {

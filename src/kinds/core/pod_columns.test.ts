@@ -306,6 +306,7 @@ describe("the grace of a pod that is deleted", () => {
     });
   };
   test("is the pod's own", () => expect(grace("n1", "Running", 7)).toBe(7));
+  test("is one second where the pod's own is negative", () => expect(grace("n1", "Running", -5)).toBe(1));
   test("is 30 seconds where the pod does not say", () => expect(grace("n1", "Running")).toBe(30));
   test("is none where nothing runs", () => {
     expect(grace("", "Pending", 7)).toBe(0);
