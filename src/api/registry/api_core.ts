@@ -8,7 +8,14 @@ import { type Store, StoreError } from "../../store/store.ts";
 import type { AdmissionPlugin } from "../admission/admission.ts";
 import { NamespaceLifecycle } from "../admission/namespace_lifecycle.ts";
 import { ServiceAccountAdmission } from "../admission/service_account.ts";
-import { type Authorizer, authorize, forbidden, GroupAuthorizer } from "../authorization.ts";
+import {
+  type Attributes,
+  type Authorizer,
+  authorize,
+  type Decision,
+  forbidden,
+  GroupAuthorizer,
+} from "../authorization.ts";
 import type { ApiCore, CoreEvent, CoreRequest, CoreResponse, CoreTarget, CoreWatchRequest, Identity } from "../core.ts";
 import { Expiry } from "./expiry.ts";
 import { LeaseRenewals } from "./lease_renewals.ts";
@@ -17,7 +24,7 @@ import type { Registry } from "./registry.ts";
 import { ServiceClaims } from "./service_claims.ts";
 import { StoredValueError } from "./stored_value.ts";
 import { carryOut, methodNotAllowed, unknownResource } from "./verbs.ts";
-import { expired, watchObjects, watchPlan } from "./watch.ts";
+import { expired, ObjectWatch, watchPlan } from "./watch.ts";
 import { WatchHub } from "./watch_hub.ts";
 
 export interface ApiCoreOptions {
@@ -94,16 +101,9 @@ class Core implements RunningApiCore {
       const named: Readonly<Record<string, string>> =
         request.name === undefined ? {} : { fieldSelector: `metadata.name=${request.name}` };
       const plan = watchPlan(subject, { ...request.query, ...named });
-      const run = async function* (statusOf: (error: unknown) => StatusError): AsyncGenerator<CoreEvent> {
-        try {
-          const late = await decision;
-          if (!late.allowed) throw forbidden(attributes, late.reason ?? "");
-          yield* watchObjects(registry, subject, plan, signal);
-        } catch (error) {
-          throw statusOf(error);
-        }
-      };
-      return run((error) => this.#statusOf(error, request));
+      const watch = new ObjectWatch(registry, subject, plan, signal);
+      const allowed = decision instanceof Promise ? decision.then((late) => ({ attributes, late })) : undefined;
+      return new GuardedWatch(watch, allowed, (error) => this.#statusOf(error, request));
     } catch (error) {
       throw this.#statusOf(error, request);
     }
@@ -159,4 +159,42 @@ function kindOf(registry: Registry, { resource, namespace, name, subresource }: 
 function attributesOf(request: CoreTarget & { readonly identity: Identity }, verb: string) {
   const { identity, resource, subresource, namespace, name } = request;
   return { identity, verb, group: resource.group, resource: resource.plural, subresource, namespace, name };
+}
+
+/** A watch that begins when its caller turns out to be allowed, and throws nothing but StatusError. */
+class GuardedWatch implements AsyncIterableIterator<CoreEvent> {
+  readonly #watch: ObjectWatch;
+  readonly #statusOf: (error: unknown) => StatusError;
+  #allowed: Promise<{ readonly attributes: Attributes; readonly late: Decision }> | undefined;
+
+  constructor(
+    watch: ObjectWatch,
+    allowed: Promise<{ readonly attributes: Attributes; readonly late: Decision }> | undefined,
+    statusOf: (error: unknown) => StatusError,
+  ) {
+    this.#watch = watch;
+    this.#allowed = allowed;
+    this.#statusOf = statusOf;
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  async next(): Promise<IteratorResult<CoreEvent, undefined>> {
+    try {
+      if (this.#allowed) {
+        const { attributes, late } = await this.#allowed;
+        if (!late.allowed) throw forbidden(attributes, late.reason ?? "");
+        this.#allowed = undefined;
+      }
+      return await this.#watch.next();
+    } catch (error) {
+      throw this.#statusOf(error);
+    }
+  }
+
+  return(): Promise<IteratorResult<CoreEvent, undefined>> {
+    return this.#watch.return();
+  }
 }

@@ -43,11 +43,11 @@ const cachedObjects = 20_000;
 
 /**
  * Objects over the store's bytes. Each revision of an object is decoded once and shared by everyone who reads it, as long
- * as it is among those last used.
+ * as it is among those that changed last.
  */
 export class ObjectStorage {
   readonly store: Store;
-  /** The newest decoded revision of each key. In order of use, oldest first. */
+  /** The newest decoded revision of each key, in the order in which they were decoded or written. */
   readonly #cache = new Map<string, Entry>();
 
   constructor(store: Store) {
@@ -131,11 +131,7 @@ export class ObjectStorage {
   entryOf(kv: KeyValue): Entry {
     const key = keyText(kv.key);
     const cached = this.#cache.get(key);
-    if (cached?.modRevision === kv.modRevision) {
-      this.#cache.delete(key);
-      this.#cache.set(key, cached);
-      return cached;
-    }
+    if (cached?.modRevision === kv.modRevision) return cached;
     const object = decodeStored(key, kv.value, kv.modRevision);
     const entry: Entry = { key, object, modRevision: kv.modRevision, size: kv.value.length };
     this.#keep(entry);

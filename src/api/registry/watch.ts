@@ -1,4 +1,5 @@
 import type { Clock, Timer } from "../../env/clock.ts";
+import type { AnyKind } from "../../kinds/kind.ts";
 import { forbiddenValue, invalid, StatusError } from "../../kinds/status_error.ts";
 import type { StoreError } from "../../store/store.ts";
 import type { CoreEvent } from "../core.ts";
@@ -58,71 +59,111 @@ export function watchPlan(subject: Subject, query: Query): WatchPlan {
   };
 }
 
-/** Yields until `signal` aborts or the time is over. Throws StatusError 410, 429 or 503. */
-export async function* watchObjects(
-  registry: Registry,
-  subject: Subject,
-  plan: WatchPlan,
-  signal: AbortSignal,
-): AsyncGenerator<CoreEvent, void, undefined> {
-  const { kind, namespace } = subject;
-  const { selection } = plan;
-  const resource = collectionPrefix(kind);
-  const prefix = collectionPrefix(kind, namespace);
-  registry.hub.open(resource);
-  const inbox = new Inbox(registry.clock, signal, plan.timeoutMs);
-  let subscription: Subscription | undefined;
-  let bookmarkTimer: Timer | undefined;
-  const bookmark = (revision: number, end = false): CoreEvent => ({
-    type: "BOOKMARK",
-    object: deepFreeze({
-      kind: kind.kind,
-      apiVersion: kind.apiVersion,
-      metadata: {
-        resourceVersion: String(revision),
-        ...(end ? { annotations: { [initialEventsEnd]: "true" } } : {}),
-      },
-    }),
-  });
-  try {
-    let from = plan.from;
-    if (from === undefined) {
-      const list = await listObjects(registry, subject, initialQuery(plan));
-      from = Number(list.metadata.resourceVersion);
-      if (plan.atLeast > from) throw tooLarge(plan.atLeast, from);
-      if (plan.initial)
-        for (const object of list.items) {
-          if (signal.aborted) return;
-          if (selection.everything || selection.matches(object)) yield { type: "ADDED", object };
-        }
-      if (plan.marksEnd) yield bookmark(from, true);
+/** A watch of one client. Yields until `signal` aborts or the time is over; throws StatusError 410, 429 or 503. */
+export class ObjectWatch implements AsyncIterableIterator<CoreEvent> {
+  readonly #registry: Registry;
+  readonly #subject: Subject;
+  readonly #plan: WatchPlan;
+  readonly #inbox: Inbox;
+  #begun: Promise<void> | undefined;
+  #live = false;
+  /** The present state, which comes before every change. */
+  #initial: CoreEvent[] = [];
+  #sent = 0;
+  #subscription: Subscription | undefined;
+  #bookmarkTimer: Timer | undefined;
+
+  constructor(registry: Registry, subject: Subject, plan: WatchPlan, signal: AbortSignal) {
+    this.#registry = registry;
+    this.#subject = subject;
+    this.#plan = plan;
+    this.#inbox = new Inbox(registry.clock, signal, plan.timeoutMs, () => this.#release());
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  async next(): Promise<IteratorResult<CoreEvent, undefined>> {
+    // Not a generator on purpose: an event that waits costs one tick, whatever the number of clients.
+    if (!this.#live) {
+      this.#begun ??= this.#begin();
+      try {
+        await this.#begun;
+      } catch (error) {
+        this.#inbox.close();
+        throw error;
+      }
     }
-    subscription = registry.hub.subscribe(resource, from, {
+    if (this.#sent < this.#initial.length && !this.#inbox.ended) {
+      const value = this.#initial[this.#sent++];
+      if (this.#sent === this.#initial.length) this.#initial = [];
+      if (value) return { done: false, value };
+    }
+    try {
+      const value = await this.#inbox.next();
+      return value === undefined ? { done: true, value: undefined } : { done: false, value };
+    } catch (error) {
+      this.#inbox.close();
+      throw error;
+    }
+  }
+
+  async return(): Promise<IteratorResult<CoreEvent, undefined>> {
+    this.#inbox.close();
+    return { done: true, value: undefined };
+  }
+
+  async #begin(): Promise<void> {
+    const { kind, namespace } = this.#subject;
+    const { selection, initial, marksEnd, atLeast, bookmarks } = this.#plan;
+    const { hub, clock } = this.#registry;
+    const resource = collectionPrefix(kind);
+    const prefix = collectionPrefix(kind, namespace);
+    hub.open(resource);
+    let { from } = this.#plan;
+    if (from === undefined) {
+      const list = await listObjects(this.#registry, this.#subject, initialQuery(this.#plan));
+      from = Number(list.metadata.resourceVersion);
+      if (atLeast > from) throw tooLarge(atLeast, from);
+      if (initial)
+        for (const object of list.items)
+          if (selection.everything || selection.matches(object)) this.#initial.push({ type: "ADDED", object });
+      if (marksEnd) this.#initial.push(bookmarkOf(kind, from, true));
+    }
+    const start = from;
+    this.#live = true;
+    if (this.#inbox.ended) return;
+    const subscription = hub.subscribe(resource, start, {
       event: (event) => {
         if (prefix !== resource && !event.key.startsWith(prefix)) return;
         const shown = translate(event, selection);
-        if (shown) inbox.push(shown, event.size);
+        if (shown) this.#inbox.push(shown, event.size);
       },
-      ended: (reason) => inbox.fail(endOf(reason, from)),
+      ended: (reason) => this.#inbox.fail(endOf(reason, start)),
     });
-    const source = subscription;
-    if (plan.bookmarks) {
-      const remind = () => {
-        inbox.remind(() => bookmark(source.revision()));
-        bookmarkTimer = registry.clock.schedule(bookmarkEveryMs, remind);
-      };
-      bookmarkTimer = registry.clock.schedule(bookmarkEveryMs, remind);
-    }
-    for (;;) {
-      const event = await inbox.next();
-      if (event === undefined) return;
-      yield event;
-    }
-  } finally {
-    bookmarkTimer?.cancel();
-    subscription?.cancel();
-    inbox.close();
+    this.#subscription = subscription;
+    if (!bookmarks) return;
+    const remind = () => {
+      this.#inbox.remind(() => bookmarkOf(kind, subscription.revision(), false));
+      this.#bookmarkTimer = clock.schedule(bookmarkEveryMs, remind);
+    };
+    this.#bookmarkTimer = clock.schedule(bookmarkEveryMs, remind);
   }
+
+  #release(): void {
+    this.#bookmarkTimer?.cancel();
+    this.#subscription?.cancel();
+    this.#initial = [];
+  }
+}
+
+function bookmarkOf(kind: AnyKind, revision: number, end: boolean): CoreEvent {
+  const metadata = {
+    resourceVersion: String(revision),
+    ...(end ? { annotations: { [initialEventsEnd]: "true" } } : {}),
+  };
+  return { type: "BOOKMARK", object: deepFreeze({ kind: kind.kind, apiVersion: kind.apiVersion, metadata }) };
 }
 
 /** Only the present state is asked for: selectors are applied to it by the watch itself. */
@@ -170,10 +211,15 @@ class Inbox {
   readonly #timer: Timer | undefined;
   readonly #finish = () => this.#end();
 
-  constructor(clock: Clock, signal: AbortSignal, timeoutMs: number) {
+  readonly #release: () => void;
+
+  /** `release` is called once, at the end. */
+  constructor(clock: Clock, signal: AbortSignal, timeoutMs: number, release: () => void) {
     this.#signal = signal;
-    if (signal.aborted) this.#ended = true;
-    else signal.addEventListener("abort", this.#finish, { once: true });
+    this.#release = release;
+    this.#ended = signal.aborted;
+    if (this.#ended) return;
+    signal.addEventListener("abort", this.#finish, { once: true });
     if (timeoutMs > 0) this.#timer = clock.schedule(timeoutMs, this.#finish);
   }
 
@@ -228,15 +274,21 @@ class Inbox {
     }
   }
 
+  get ended(): boolean {
+    return this.#ended;
+  }
+
   close(): void {
     this.#end();
-    this.#timer?.cancel();
-    this.#signal.removeEventListener("abort", this.#finish);
   }
 
   #end(): void {
+    if (this.#ended) return;
     this.#ended = true;
     this.#events = [];
+    this.#timer?.cancel();
+    this.#signal.removeEventListener("abort", this.#finish);
+    this.#release();
     this.#wake?.();
   }
 }
