@@ -174,6 +174,19 @@ describe("an update of a service", () => {
     expect(object.spec?.ports?.map(({ nodePort }) => nodePort)).toEqual([30080, undefined]);
   });
 
+  test("does not give a port's old node port to a port that another has taken it for", () => {
+    const old = { ...before, type: "NodePort", ports: [{ name: "a", port: 80, nodePort: 30080 }] };
+    const after = {
+      type: "NodePort",
+      ports: [
+        { name: "a", port: 80 },
+        { name: "b", port: 81, nodePort: 30080 },
+      ],
+    };
+    const { object } = updated(serviceKind, { spec: old }, { spec: after });
+    expect(object.spec?.ports?.map(({ nodePort }) => nodePort)).toEqual([undefined, 30080]);
+  });
+
   test("to a type without node ports gives them back", () => {
     const old = { ...before, type: "NodePort", ports: [{ port: 80, nodePort: 30080 }] };
     const { object } = updated(
