@@ -116,6 +116,20 @@ describe("bodies", () => {
     expect(server.core.calls).toEqual([]);
   });
 
+  test("bodies nested so deep that walking them would exhaust the stack are refused", async () => {
+    const server = testServer();
+    const deep = "[".repeat(100_000);
+    const closed = deep + "]".repeat(100_000);
+    for (const request of [
+      post(deep),
+      post(closed, "application/json", "?fieldValidation=Ignore"),
+      post(deep, "application/yaml"),
+      post(closed, "application/yaml"),
+    ])
+      expect((await server.fetch(...request)).status).toBe(400);
+    expect(server.core.calls).toEqual([]);
+  });
+
   test("a body of 4 MB is refused with 413, whether or not it says its length", async () => {
     const server = testServer();
     const large = new Uint8Array(4_000_000);

@@ -34,7 +34,7 @@ export function createHttpHandler(options: HttpOptions): HttpHandler {
   const version = gitVersion(options.build);
   const discovery = new Discovery(options.kinds);
   const openApi = new OpenApiRoutes(options.kinds, discovery, version);
-  const app = new Hono<Bindings>();
+  const app = new Hono<Bindings>({ strict: false });
 
   app.onError((error) => translate(error, options));
   app.notFound(pathNotFound);

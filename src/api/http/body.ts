@@ -129,10 +129,11 @@ function parseJson(text: string, findDuplicates: boolean, failed: (fault: string
   } catch {
     throw failed(scanJson(text).error ?? "invalid JSON");
   }
-  if (!findDuplicates) return { value, problems: [] };
+  // Also where repeated keys do not matter: JSON.parse takes texts so deep that whoever walks them runs out of stack.
   const { error, duplicates } = scanJson(text);
   if (error !== undefined) throw failed(error);
-  return { value, problems: duplicates.map((path) => `duplicate field ${JSON.stringify(path)}`) };
+  const problems = findDuplicates ? duplicates.map((path) => `duplicate field ${JSON.stringify(path)}`) : [];
+  return { value, problems };
 }
 
 function decodeYaml(body: Uint8Array, context: BodyContext): DecodedBody {

@@ -91,14 +91,20 @@ export async function servePortChannels(
     frame.set(bytes, 1);
     return connection.send(frame);
   };
-  const streams: (ByteStream | undefined)[] = [];
+  // Data may come before the connection to the pod is there.
+  const streams = ports.map((port) => {
+    const opening = dial(port);
+    // Looked at below, after the ports have been named.
+    opening.catch(() => undefined);
+    return opening;
+  });
   const copies = ports.map(async (port, index) => {
     const name = Uint8Array.from([port & 255, port >> 8]);
-    await send(2 * index, name);
-    await send(2 * index + 1, name);
     try {
-      const stream = await dial(port);
-      streams[index] = stream;
+      await send(2 * index, name);
+      await send(2 * index + 1, name);
+      const stream = await streams[index];
+      if (!stream) return;
       for await (const bytes of stream.input) await send(2 * index, bytes);
     } catch (error) {
       await send(2 * index + 1, encoder.encode(`error forwarding port ${port} to pod: ${describeError(error)}`));
@@ -108,8 +114,9 @@ export async function servePortChannels(
   for await (const message of connection.messages) {
     const channel = message[0] ?? 0;
     if (channel % 2 === 1) continue;
-    await streams[channel / 2]?.write(message.subarray(1)).catch(() => undefined);
+    // A connection that failed has said so on its error channel.
+    await streams[channel / 2]?.then((stream) => stream.write(message.slice(1))).catch(() => undefined);
   }
-  for (const stream of streams) stream?.close();
+  for (const stream of streams) void stream.then((open) => open.close()).catch(() => undefined);
   await over;
 }

@@ -3,6 +3,7 @@
  * stay JSON for every client. Field numbers come from the kinds' descriptors.
  */
 import { type Field, fieldType, type Message, type Scalar, type Type } from "../../kinds/schema.ts";
+import { scanJson } from "./json_scan.ts";
 import { ProtobufError, ProtobufReader, type WireType } from "./protobuf_reader.ts";
 
 const magic = [0x6b, 0x38, 0x73, 0x00];
@@ -248,12 +249,11 @@ function goDuration(nanoseconds: number): string {
 function embeddedJson(bytes: Uint8Array): unknown {
   const raw = bytesField(bytes, 1);
   if (raw.length === 0) return undefined;
-  try {
-    const value: unknown = JSON.parse(new TextDecoder().decode(raw));
-    return value;
-  } catch (cause) {
-    throw new ProtobufError("an embedded object is not JSON", { cause });
-  }
+  const text = new TextDecoder().decode(raw);
+  const { error } = scanJson(text);
+  if (error !== undefined) throw new ProtobufError(`an embedded object is not JSON: ${error}`);
+  const value: unknown = JSON.parse(text);
+  return value;
 }
 
 function bytesField(bytes: Uint8Array, wanted: number): Uint8Array {

@@ -267,15 +267,17 @@ test("pings are echoed, and what is no SPDY/3.1 ends the session", async () => {
 
 test("in the form with channels each port has two, and they begin with the port", async () => {
   const client = clientOf("v4.channel.k8s.io");
+  client.say(Uint8Array.from([0, ...text("early")]));
   const serving = servePortChannels(client.connection, [80, 8080], async (port) => {
     if (port === 8080) throw new Error("connection refused");
     return shouting();
   });
-  await until(() => client.sent.length === 5, "the ports are named, and one fails");
+  await until(() => client.sent.length === 6, "the ports are named, one fails, and what came early is answered");
+  expect(client.sent.map((frame) => [...frame])).toContainEqual([0, ...text("EARLY")]);
   expect(client.sent.slice(0, 4).map((frame) => [...frame])).toContainEqual([2, 0x90, 0x1f]);
   client.say(Uint8Array.from([0, ...text("hi")]));
-  await until(() => client.sent.length === 6, "the answer comes");
-  expect([...(client.sent[5] ?? [])]).toEqual([0, ...text("HI")]);
+  await until(() => client.sent.length === 7, "the answer comes");
+  expect([...(client.sent[6] ?? [])]).toEqual([0, ...text("HI")]);
   client.hangUp();
   await serving;
 });

@@ -7,8 +7,24 @@ export class YamlFault extends Error {
 
 const maxDepth = 1000;
 
+interface ParsedYaml {
+  readonly value: unknown;
+  /** Repeated keys. */
+  readonly problems: readonly string[];
+}
+
 /** YAML as Kubernetes reads it: 1.1 words such as `yes`, merge keys, no timestamps; repeated keys are reported. */
-export function parseYaml(text: string): { readonly value: unknown; readonly problems: readonly string[] } {
+export function parseYaml(text: string): ParsedYaml {
+  try {
+    return parse(text);
+  } catch (cause) {
+    // The parser is recursive, and so is a text that means harm.
+    if (cause instanceof RangeError) throw new YamlFault("error converting YAML to JSON: yaml: exceeded max depth");
+    throw cause;
+  }
+}
+
+function parse(text: string): ParsedYaml {
   const lines = new LineCounter();
   const document = parseDocument(text, {
     version: "1.1",

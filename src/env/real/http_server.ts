@@ -27,6 +27,8 @@ async function listen(options: ListenOptions, handler: HttpHandler, log: Log): P
         allowHTTP1: true,
         requestCert: true,
         rejectUnauthorized: false,
+        // As Kubernetes: one connection may not hold more requests open, watches among them.
+        settings: { maxConcurrentStreams: 250 },
         cert: options.tls.certificatePem,
         key: options.tls.privateKeyPem,
         ca: options.tls.clientCaPem,
