@@ -1,4 +1,5 @@
-import { spawn } from "node:child_process";
+import { acceptOnInput, forgetInput } from "./firewall.ts";
+import { run } from "./host_tool.ts";
 import { abandonedUdp, changedElements, type KernelView, removeTable, tableName, wholeTable } from "./kernel_rules.ts";
 
 /** The kernel's part of the proxy as an effect; a test without root has one that only remembers. */
@@ -18,7 +19,7 @@ export const routeProtocol = 243;
 /** Link-local, so that it is nobody's; host scope, so that the kernel never chooses it towards others by itself. */
 export const defaultPrivateAddress = "169.254.43.1";
 
-/** With nft, ip and, where it is there, conntrack. */
+/** With nft, ip and, where they are there, conntrack and iptables. */
 export class LinuxNetwork implements HostNetwork {
   #current: KernelView | undefined;
 
@@ -32,6 +33,7 @@ export class LinuxNetwork implements HostNetwork {
         "",
       ].join("\n"),
     );
+    await acceptOnInput(privateAddress);
   }
 
   async apply(view: KernelView): Promise<void> {
@@ -73,7 +75,8 @@ export class LinuxNetwork implements HostNetwork {
     if (!present) await run(["nft", "-f", "-"], wholeTable(view));
     const route = await run(["ip", "-4", "route", "show", view.serviceCidr, "proto", String(routeProtocol)]);
     if (route.trim() === "") await this.prepare(view.serviceCidr, view.privateAddress);
-    return !present || route.trim() === "";
+    const wasClosed = await acceptOnInput(view.privateAddress);
+    return !present || route.trim() === "" || wasClosed;
   }
 
   async remove(): Promise<void> {
@@ -89,7 +92,9 @@ export async function removeFromHost(serviceCidr: string, privateAddress = defau
   await removeRoute(serviceCidr);
   // Another proxy in this network namespace uses the address too.
   const others = await run(["ip", "-4", "route", "show", "proto", String(routeProtocol)]);
-  if (others.trim() === "") await run(["ip", "address", "del", `${privateAddress}/32`, "dev", "lo"]).catch(() => {});
+  if (others.trim() !== "") return;
+  await run(["ip", "address", "del", `${privateAddress}/32`, "dev", "lo"]).catch(() => {});
+  await forgetInput(privateAddress);
 }
 
 async function removeRoute(serviceCidr: string): Promise<void> {
@@ -109,38 +114,4 @@ async function forgetFlows(from: KernelView, to: KernelView): Promise<void> {
  */
 async function forget(which: readonly string[]): Promise<void> {
   await run(["conntrack", "-D", "-p", "udp", ...which]).catch(() => {});
-}
-
-/** Runs a tool of the host; resolves with its output, rejects with its words. */
-function run(command: readonly [string, ...string[]], input = ""): Promise<string> {
-  const [program, ...args] = command;
-  return new Promise((resolve, reject) => {
-    const child = spawn(program, args, { stdio: ["pipe", "pipe", "pipe"], env: { PATH: searchPath(), LC_ALL: "C" } });
-    let output = "";
-    let complaint = "";
-    child.stdout.on("data", (chunk) => {
-      output += chunk;
-    });
-    child.stderr.on("data", (chunk) => {
-      complaint += chunk;
-    });
-    child.stdin.on("error", () => {});
-    child.on("error", (error) => reject(toolError(program, error)));
-    child.on("close", (code) => {
-      if (code === 0) resolve(output);
-      else reject(new Error(`${command.join(" ")} failed with exit code ${code}: ${complaint.trim().slice(0, 2000)}`));
-    });
-    child.stdin.end(input);
-  });
-}
-
-function toolError(program: string, cause: Error): Error {
-  const absent = "code" in cause && cause.code === "ENOENT";
-  const advice = absent ? `: it is not installed (package ${program === "ip" ? "iproute2" : "nftables"})` : "";
-  return new Error(`Cannot run ${program}${advice}`, { cause });
-}
-
-/** A service's PATH often lacks the sbin folders. */
-function searchPath(): string {
-  return `${process.env.PATH ?? "/usr/bin:/bin"}:/usr/local/sbin:/usr/sbin:/sbin`;
 }

@@ -16,6 +16,7 @@ const missing =
     : ["ip", "nft"].find(
         (tool) => spawnSync("which", [tool], { env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" } }).status,
       );
+const iptables = spawnSync("iptables", ["--version"]).status === 0;
 const conntrack = spawnSync("conntrack", ["--version"]).status === 0;
 if (missing !== undefined) console.log(`skipped: the proxy in network namespaces needs ${missing}`);
 
@@ -310,6 +311,24 @@ describe.skipIf(missing !== undefined)("the proxy in network namespaces", () => 
     expect(readFileSync(join(directory, "proxy.log"), "utf8")).toContain("they are back");
   }, 20_000);
 
+  test.skipIf(!iptables)(
+    "a firewall that closes INPUT lets Services through, and nothing more",
+    async () => {
+      const input = (...args: string[]) => ip("netns", "exec", host, "iptables", ...args);
+      input("-A", "INPUT", "-i", "lo", "-j", "ACCEPT");
+      input("-A", "INPUT", "-m", "conntrack", "--ctstate", "ESTABLISHED,RELATED", "-j", "ACCEPT");
+      input("-P", "INPUT", "DROP");
+      expect(ask(pod, "tcp", "10.42.0.1", 80, 300)).toBe("TIMEOUT");
+      await until(() => ask(pod, "tcp", "10.43.0.9", 80, 300) === "web hello");
+      expect(ask(outside, "tcp", "198.51.100.1", 30080)).toBe("web hello");
+      expect(ask(pod, "udp", "10.43.0.10", 53)).toBe("echo hello");
+      expect(ask(pod, "tcp", "10.42.0.1", 80, 300)).toBe("TIMEOUT");
+      // Once, however often it was looked after.
+      expect(input("-S", "INPUT").match(/wherry-proxy/g)).toHaveLength(1);
+    },
+    20_000,
+  );
+
   test("a UDP client that goes on is led to the endpoints of now, and is refused when there is none", async () => {
     await start(pod, "listen", "udp", "10.42.0.5", "5354", "other");
     const client = await start(pod, "keep-udp", "10.43.0.10", "53");
@@ -328,7 +347,9 @@ describe.skipIf(missing !== undefined)("the proxy in network namespaces", () => 
     link.close();
     await stopProxy(directory, { clock: realClock, log: silent });
     await until(() => !alive(pid));
-    expect(nft(host, "list ruleset")).not.toContain("wherry");
+    const ruleset = nft(host, "list ruleset");
+    expect(ruleset).not.toContain("wherry");
+    expect(ruleset).not.toContain("169.254.43.1");
     expect(ip("-n", host, "route", "show", "table", "all")).not.toContain("10.43.0.0");
     expect(ip("-n", host, "address", "show", "dev", "lo")).not.toContain("169.254.43.1");
     expect(existsSync(directory)).toBe(false);
