@@ -77,12 +77,12 @@ export class ServiceClaims implements Claims {
     }
     const addresses = spec.clusterIPs ?? [spec.clusterIP];
     spec.clusterIPs = addresses;
-    for (const [at, address] of addresses.entries()) {
+    for (const address of addresses) {
       const number = addressNumber(address);
       const refuse = (detail: string) =>
-        errors.push(invalidValue(`spec.clusterIPs[${at}]`, addresses, `failed to allocate IP ${address}: ${detail}`));
+        errors.push(invalidValue("spec.clusterIPs", addresses, `failed to allocate IP ${address}: ${detail}`));
       if (number === undefined || number < this.#addresses.first || number > this.#addresses.last)
-        refuse(`the provided IP is not in the valid range. The range of valid IPs is ${this.#cidr}`);
+        refuse(`the provided IP (${address}) is not in the valid range. The range of valid IPs is ${this.#cidr}`);
       else if (!held.has(addressPrefix + address) && (await this.#isTaken(addressPrefix + address)))
         refuse("provided IP is already allocated");
     }

@@ -28,7 +28,7 @@ describe("a cluster address", () => {
     const error = await refusal(cluster.create("services", service("shop", { clusterIP: "10.43.0.10" })));
     expect([error.code, error.message]).toEqual([
       422,
-      'Service "shop" is invalid: spec.clusterIPs[0]: Invalid value: ["10.43.0.10"]: failed to allocate IP 10.43.0.10: provided IP is already allocated',
+      'Service "shop" is invalid: spec.clusterIPs: Invalid value: ["10.43.0.10"]: failed to allocate IP 10.43.0.10: provided IP is already allocated',
     ]);
     await cluster.delete("services", "web");
     await cluster.create("services", service("shop", { clusterIP: "10.43.0.10" }));
@@ -38,7 +38,7 @@ describe("a cluster address", () => {
     const cluster = await TestCluster.started();
     const error = await refusal(cluster.create("services", service("web", { clusterIP: "192.168.1.1" })));
     expect(error.message).toContain(
-      "failed to allocate IP 192.168.1.1: the provided IP is not in the valid range. The range of valid IPs is 10.43.0.0/16",
+      "failed to allocate IP 192.168.1.1: the provided IP (192.168.1.1) is not in the valid range. The range of valid IPs is 10.43.0.0/16",
     );
     expect((await refusal(cluster.create("services", service("web", { clusterIP: "10.43.255.255" })))).code).toBe(422);
   });
