@@ -173,12 +173,14 @@ export class Raft {
   }
 
   /**
-   * Appends an entry when this member leads (§3.5), or sends it to the leader. "refused": there is no leader, it is handing over, or
-   * too much is uncommitted; nothing happened.
+   * Appends an entry when this member leads (§3.5), or sends it to the leader (a change of members it does not). "refused": there is
+   * no leader, it is handing over, or too much is uncommitted; nothing happened.
    */
   propose(data: Uint8Array, type: EntryType = "normal"): "appended" | "forwarded" | "refused" {
     if (this.#role === "leader") return this.#accept([{ type, data }]) ? "appended" : "refused";
-    if (this.#leader === noMember) return "refused";
+    // A change of members starts from those of the leader: what a follower believes may be out of date, and then it would be more than
+    // one step (§4.1).
+    if (this.#leader === noMember || type === "confChange") return "refused";
     this.#send(this.#leader, { type: "propose", entries: [{ type, data }] });
     return "forwarded";
   }
@@ -690,6 +692,7 @@ export class Raft {
       this.#sendAppend(message.from, true);
       return;
     }
+    const wasPaused = progress.isPaused;
     const news = progress.acknowledge(message.index);
     if (!news && !(progress.state === "probe" && progress.match === message.index)) return;
     if (progress.state === "probe") progress.becomeReplicate();
@@ -698,6 +701,8 @@ export class Raft {
       progress.becomeReplicate();
     }
     if (this.#maybeCommit()) this.#broadcastAppend();
+    // It may have missed word of a commit while it could be sent nothing.
+    else if (wasPaused) this.#sendAppend(message.from, true);
     while (this.#sendAppend(message.from, false));
     if (message.from === this.#transferee && progress.match === this.log.lastIndex)
       this.#send(message.from, { type: "timeoutNow" });
