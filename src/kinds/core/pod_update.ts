@@ -132,7 +132,7 @@ export function validateResize(spec: Spec, old: Spec): Errors {
     const path = `spec.containers[${index}].resources`;
     for (const field of ["requests", "limits"] as const)
       for (const name of Object.keys(previous.resources?.[field] ?? {}))
-        if (container.resources?.[field]?.[name] === undefined)
+        if (!Object.hasOwn(container.resources?.[field] ?? {}, name))
           errors.push(forbiddenValue(`${path}.${field}`, `resource ${field} cannot be removed`));
     errors.push(...validateMemoryLimit(container, previous, path));
   }

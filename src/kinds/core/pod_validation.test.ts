@@ -194,6 +194,17 @@ describe("a container is refused for", () => {
       2,
     ],
     [
+      "what is had whole requested without a limit",
+      { resources: { requests: { "example.com/gpu": "1" } } },
+      `${at}.resources.limits: Required value: Limit must be set for non overcommitable resources`,
+    ],
+    [
+      "a resource that has the name of an object's prototype",
+      { resources: { limits: { cpu: "1" }, requests: JSON.parse('{"__proto__":"1"}') } },
+      `${at}.resources.requests[__proto__]: Invalid value: "__proto__": name part must consist of`,
+      2,
+    ],
+    [
       "a mount of no volume",
       { volumeMounts: [{ name: "v", mountPath: "/v" }] },
       `${at}.volumeMounts[0].name: Not found: "v"`,

@@ -207,12 +207,14 @@ function validatePodResources(spec: DeepReadonly<PodSpec>, path: string): Errors
   for (const [name, text] of Object.entries(spec.resources?.limits ?? {})) {
     const limit = parseQuantity(text);
     for (const [index, container] of spec.containers.entries()) {
-      const own = tryParseQuantity(container.resources?.limits?.[name] ?? "");
+      const limits = container.resources?.limits ?? {};
+      const ownText = Object.hasOwn(limits, name) ? limits[name] : undefined;
+      const own = tryParseQuantity(ownText ?? "");
       if (own !== undefined && compareQuantities(own, limit) > 0)
         errors.push(
           invalidValue(
             `${path}.containers[${index}][${name}].limits`,
-            container.resources?.limits?.[name],
+            ownText,
             `must be less than or equal to pod limits of ${text}`,
           ),
         );

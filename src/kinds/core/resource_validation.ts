@@ -1,7 +1,7 @@
 import { qualifiedNameProblems } from "../names.ts";
 import { compareQuantities, parseQuantity, type Quantity } from "../quantity.ts";
 import type { DeepReadonly } from "../schema.ts";
-import { forbiddenValue, invalidValue } from "../status_error.ts";
+import { forbiddenValue, invalidValue, requiredValue } from "../status_error.ts";
 import { checkQualifiedName, type Errors } from "../validation.ts";
 import type { ResourceRequirements } from "./container.ts";
 
@@ -54,10 +54,11 @@ export function validateResources(
     const at = `${path}.requests[${name}]`;
     const quantity = parseQuantity(text);
     errors.push(...validateName(name, at), ...validateAmount(name, quantity, text, at));
-    const limit = limits[name];
+    // A name may be anything, "__proto__" too.
+    const limit = Object.hasOwn(limits, name) ? limits[name] : undefined;
     if (limit === undefined) {
       if (!overcommitted.has(name))
-        errors.push(invalidValue(`${path}.limits`, undefined, "Limit must be set for non overcommitable resources"));
+        errors.push(requiredValue(`${path}.limits`, "Limit must be set for non overcommitable resources"));
       continue;
     }
     const order = compareQuantities(quantity, parseQuantity(limit));
