@@ -84,7 +84,10 @@ export class ImagePuller {
     } catch (error) {
       const code = error instanceof RuntimeError ? error.code : "Unknown";
       if (code === "Unavailable") throw error;
-      const why = describeError(error instanceof RuntimeError ? new Error(error.message) : error);
+      const why =
+        error instanceof RuntimeError
+          ? `Error response from daemon: ${error.message.replace(/^Cannot pull the image "[^"]*": /, "")}`
+          : describeError(error);
       event("Warning", "Failed", `Failed to pull image "${image}": ${why}`);
       if (present && code === "RegistryUnavailable") {
         event(

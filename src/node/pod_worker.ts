@@ -491,8 +491,9 @@ export class PodWorker {
         return waitFor({ reason: "CreateContainerConfigError", message: error.message }, configRetryMs);
       }
       if (error instanceof RuntimeError && error.code !== "Unavailable" && error.code !== "NotFound") {
-        this.#event("Warning", "Failed", `Error: ${error.message}`, name);
-        return waitFor({ reason: "CreateContainerError", message: error.message }, configRetryMs);
+        const message = `Error response from daemon: ${engineWords(error)}`;
+        this.#event("Warning", "Failed", `Error: ${message}`, name);
+        return waitFor({ reason: "CreateContainerError", message }, configRetryMs);
       }
       if (this.#starting.signal.aborted) return undefined;
       throw error;
@@ -539,7 +540,8 @@ export class PodWorker {
     } catch (error) {
       // An end like any other: the engine keeps why, and the back-off comes next.
       if (error instanceof RuntimeError && error.code === "StartFailed") {
-        this.#event("Warning", "Failed", `Error: ${error.message}`, container.name);
+        const why = `failed to start container "${container.name}": Error response from daemon: ${engineWords(error)}`;
+        this.#event("Warning", "Failed", `Error: ${why}`, container.name);
         return;
       }
       throw error;
@@ -706,6 +708,11 @@ export class PodWorker {
       if (!isNotFound(error) && !isConflict(error)) throw error;
     }
   }
+}
+
+/** What the engine said, without what was tried. */
+function engineWords(error: RuntimeError): string {
+  return error.message.replace(/^Cannot [^:]*: /, "");
 }
 
 /** Hooks have no time-out of their own; one that hangs must not hold its pod for ever. */

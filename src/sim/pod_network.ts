@@ -1,0 +1,48 @@
+/** The wiring of pods as it is remembered: who has which address, and that nobody has another's. */
+import { type Clock, sleep } from "../env/clock.ts";
+import type { NodeNetworkConfig, PodNetwork } from "../node/pod_network_link.ts";
+
+export class SimPodNetwork implements PodNetwork {
+  readonly #clock: Clock;
+  /** Address of each wired pod, by its uid. */
+  readonly attached = new Map<string, string>();
+  config: NodeNetworkConfig | undefined;
+  /** A fault: this many of the next calls fail. */
+  failures = 0;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  async #begin(action: string): Promise<void> {
+    await sleep(this.#clock, 7);
+    if (this.failures === 0) return;
+    this.failures--;
+    throw new Error(`the simulated pod network fails to ${action}`);
+  }
+
+  async prepareNode(config: NodeNetworkConfig): Promise<void> {
+    await this.#begin("prepare the node");
+    this.config = config;
+  }
+
+  async attach(podUid: string, pid: number, address: string): Promise<void> {
+    await this.#begin("attach");
+    if (this.config === undefined) throw new Error("attach before prepareNode");
+    if (pid === 0) throw new Error(`the pod ${podUid} has no process to attach`);
+    for (const [other, taken] of this.attached)
+      if (taken === address && other !== podUid) throw new Error(`${address} belongs to ${other}, not to ${podUid}`);
+    this.attached.set(podUid, address);
+  }
+
+  async detach(podUid: string): Promise<void> {
+    await this.#begin("detach");
+    this.attached.delete(podUid);
+  }
+
+  async removeNode(): Promise<void> {
+    await this.#begin("remove the node");
+    this.attached.clear();
+    this.config = undefined;
+  }
+}
