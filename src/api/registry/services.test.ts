@@ -94,6 +94,18 @@ describe("a cluster address", () => {
     expect(error.message).toBe("Internal error occurred: failed to allocate a serviceIP: range is full");
   });
 
+  test("is never given twice, although two servers hand out a small range at once", async () => {
+    const serviceCidr = "10.43.0.0/27";
+    const one = await TestCluster.started({ serviceCidr });
+    // The same random numbers on purpose: both draw the same addresses.
+    const two = new TestCluster({ serviceCidr, store: one.store });
+    const creates = Array.from({ length: 30 }, (_, at) =>
+      (at % 2 === 0 ? one : two).create("services", service(`web-${at}`)),
+    );
+    const addresses = (await Promise.all(creates)).map((each) => valueAt(each, "spec.clusterIP"));
+    expect(new Set(addresses).size).toBe(30);
+  });
+
   test("is known to a server that starts later", async () => {
     const cluster = await TestCluster.started();
     await cluster.create("services", service("web", { clusterIP: "10.43.0.10" }));
