@@ -1,107 +1,45 @@
-import "reflect-metadata";
-import { createHash } from "node:crypto";
-import * as x509 from "@peculiar/x509";
+import { createHash, X509Certificate } from "node:crypto";
 import type { Clock } from "../clock.ts";
-import type { CertificateFacts, CertificateRequest, KeyPair, Pki } from "../pki.ts";
+import type { CertificateFacts, Pki } from "../pki.ts";
 import type { Random } from "../random.ts";
 
-const dayMs = 86_400_000;
-/** Certificates start a little in the past: clocks of nodes and clients are not equal. */
-const skewMs = 5 * 60_000;
-const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
-
-/** ECDSA P-256 certificates by WebCrypto, on Bun, Deno and Node. */
+/**
+ * ECDSA P-256 certificates. What makes them is loaded when the first one is made: it costs 10 MB of memory, which a
+ * node whose certificates are there does not need.
+ */
 export function realPki(clock: Clock, random: Random): Pki {
-  const validity = (days: number) => ({
-    notBefore: new Date(clock.now() - skewMs),
-    notAfter: new Date(clock.now() + days * dayMs),
-  });
-  /** RFC 5280: positive, at most 20 octets. */
-  const serialNumber = (): string => {
-    const bytes = random.bytes(16);
-    bytes[0] = ((bytes[0] ?? 0) & 0x3f) | 0x40;
-    return Buffer.from(bytes).toString("hex");
+  const maker = async () => {
+    // @peculiar/x509 wants it to be there before; a bundler does not keep the order of two static imports.
+    await import("reflect-metadata");
+    return (await import("./certificates.ts")).certificateMaker(clock, random);
   };
-
   return {
-    async createAuthority(commonName, validDays): Promise<KeyPair> {
-      const keys = await crypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
-      const certificate = await x509.X509CertificateGenerator.createSelfSigned({
-        serialNumber: serialNumber(),
-        name: distinguishedName(commonName, []),
-        ...validity(validDays),
-        signingAlgorithm: algorithm,
-        keys,
-        extensions: [
-          new x509.BasicConstraintsExtension(true, undefined, true),
-          new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),
-          await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
-        ],
-      });
-      return { certificatePem: pem(certificate), privateKeyPem: await exportKey(keys.privateKey) };
-    },
-
-    async issue(authority: KeyPair, request: CertificateRequest): Promise<KeyPair> {
-      const issuer = new x509.X509Certificate(authority.certificatePem);
-      const signingKey = await importKey(authority.privateKeyPem);
-      const keys = await crypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
-      const names = [
-        ...(request.dnsNames ?? []).map((value) => ({ type: "dns" as const, value })),
-        ...(request.ipAddresses ?? []).map((value) => ({ type: "ip" as const, value })),
-      ];
-      const certificate = await x509.X509CertificateGenerator.create({
-        serialNumber: serialNumber(),
-        subject: distinguishedName(request.commonName, request.organizations ?? []),
-        issuer: issuer.subjectName,
-        ...validity(request.validDays),
-        signingAlgorithm: algorithm,
-        publicKey: keys.publicKey,
-        signingKey,
-        extensions: [
-          new x509.BasicConstraintsExtension(false, undefined, true),
-          new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
-          new x509.ExtendedKeyUsageExtension(
-            request.usages.map((usage) =>
-              usage === "server" ? x509.ExtendedKeyUsage.serverAuth : x509.ExtendedKeyUsage.clientAuth,
-            ),
-          ),
-          await x509.AuthorityKeyIdentifierExtension.create(issuer),
-          await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
-          ...(names.length > 0 ? [new x509.SubjectAlternativeNameExtension(names)] : []),
-        ],
-      });
-      return { certificatePem: pem(certificate), privateKeyPem: await exportKey(keys.privateKey) };
-    },
-
-    async inspect(certificatePem): Promise<CertificateFacts> {
-      const certificate = new x509.X509Certificate(certificatePem);
-      const names = certificate.getExtension(x509.SubjectAlternativeNameExtension)?.names.items ?? [];
-      return {
-        commonName: certificate.subjectName.getField("CN")[0] ?? "",
-        organizations: certificate.subjectName.getField("O"),
-        dnsNames: names.filter((name) => name.type === "dns").map((name) => name.value),
-        ipAddresses: names.filter((name) => name.type === "ip").map((name) => name.value),
-        notBefore: certificate.notBefore.getTime(),
-        notAfter: certificate.notAfter.getTime(),
-        publicKeySha256: createHash("sha256").update(Buffer.from(certificate.publicKey.rawData)).digest("base64"),
-      };
-    },
+    createAuthority: async (commonName, validDays) => (await maker()).createAuthority(commonName, validDays),
+    issue: async (authority, request) => (await maker()).issue(authority, request),
+    inspect: async (certificatePem) => inspect(certificatePem),
   };
 }
 
-function distinguishedName(commonName: string, organizations: readonly string[]): x509.JsonName {
-  return [...organizations.map((organization) => ({ O: [organization] })), { CN: [commonName] }];
+function inspect(certificatePem: string): CertificateFacts {
+  const certificate = new X509Certificate(certificatePem);
+  const subject = (key: string) => entries(certificate.subject, /\n/, "=", key);
+  const names = (key: string) => entries(certificate.subjectAltName ?? "", /, /, ":", key);
+  const publicKey = certificate.publicKey.export({ type: "spki", format: "der" });
+  return {
+    commonName: subject("CN")[0] ?? "",
+    organizations: subject("O"),
+    dnsNames: names("DNS"),
+    ipAddresses: names("IP Address"),
+    notBefore: Date.parse(certificate.validFrom),
+    notAfter: Date.parse(certificate.validTo),
+    publicKeySha256: createHash("sha256").update(publicKey).digest("base64"),
+  };
 }
 
-function pem(certificate: x509.X509Certificate): string {
-  return `${certificate.toString("pem")}\n`;
-}
-
-async function exportKey(key: CryptoKey): Promise<string> {
-  return `${x509.PemConverter.encode(await crypto.subtle.exportKey("pkcs8", key), "PRIVATE KEY")}\n`;
-}
-
-function importKey(privateKeyPem: string): Promise<CryptoKey> {
-  const der = x509.PemConverter.decodeFirst(privateKeyPem);
-  return crypto.subtle.importKey("pkcs8", der, algorithm, true, ["sign"]);
+/** The values of `key` in a text such as "O=a\nCN=b" or "DNS:a, IP Address:192.0.2.1". */
+function entries(text: string, separator: RegExp, equals: string, key: string): string[] {
+  return text
+    .split(separator)
+    .filter((entry) => entry.startsWith(`${key}${equals}`))
+    .map((entry) => entry.slice(key.length + equals.length));
 }
