@@ -15,6 +15,7 @@ import { runNodeLifecycleController } from "./node_lifecycle.ts";
 import { runPodGarbageCollector } from "./pod_garbage.ts";
 import { runReplicaSetController } from "./replica_set.ts";
 import { runServiceAccountController } from "./service_account.ts";
+import { runTaintEvictionController } from "./taint_eviction.ts";
 
 export interface ControllersOptions {
   readonly client: Client;
@@ -40,6 +41,7 @@ export async function startControllers(options: ControllersOptions, signal: Abor
   const running = [
     runNodeIpamController(context, signal),
     runNodeLifecycleController(context, signal),
+    runTaintEvictionController(context, signal),
     runServiceAccountController(context, signal),
     runDeploymentController(context, signal),
     runReplicaSetController(context, signal),

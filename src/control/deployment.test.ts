@@ -4,6 +4,7 @@ import { replicaSetKind } from "../kinds/apps/replica_set.ts";
 import { eventKind } from "../kinds/core/event.ts";
 import { podKind } from "../kinds/core/pod.ts";
 import { editable } from "../kinds/kind.ts";
+import { StatusError } from "../kinds/status_error.ts";
 import { SeededRandom } from "../sim/random.ts";
 import { type Simulation, simulate } from "../sim/simulation.ts";
 import { deploymentOf, playNode, testCluster } from "./cluster.test_support.ts";
@@ -11,6 +12,7 @@ import { runDeploymentController } from "./deployment.ts";
 import { fenceposts } from "./deployment_rollout.ts";
 import { isPodActive, isPodReady } from "./pod_state.ts";
 import { runReplicaSetController } from "./replica_set.ts";
+import { templateHash } from "./template_hash.ts";
 
 const web = { namespace: "default", name: "web" };
 
@@ -288,6 +290,49 @@ test("a ReplicaSet adopts matching orphans, releases what no longer matches, and
     expect(new Set(pods.list().map(({ metadata }) => metadata.ownerReferences?.[0]?.uid))).toEqual(
       new Set([replicaSets.list()[0]?.metadata.uid]),
     );
+  }));
+
+test("pods that cannot be created are tried one at a time, and the reason stands in both statuses until it is over", () =>
+  simulate(13, async (sim) => {
+    const { client, clock, rolledOut, api, condition, replicaSets } = cluster(sim);
+    let attempts = 0;
+    api.intercept = ({ verb, resource }) => {
+      if (verb !== "create" || resource.plural !== "pods") return;
+      attempts++;
+      throw new StatusError(403, "Forbidden", "exceeded quota: tiny");
+    };
+    await client.create(deploymentKind, deploymentOf("web", { replicas: 50 }));
+    await clock.advance(60_000);
+    expect(attempts).toBeLessThan(20);
+    const failure = { type: "ReplicaFailure", status: "True", reason: "FailedCreate", message: "exceeded quota: tiny" };
+    expect(replicaSets.list()[0]?.status.conditions).toMatchObject([failure]);
+    expect(condition("ReplicaFailure")).toMatchObject(failure);
+    api.intercept = undefined;
+    await rolledOut();
+    await clock.advance(5000);
+    expect(condition("ReplicaFailure")).toBeUndefined();
+  }));
+
+test("a name that is taken by another's ReplicaSet is left alone, and another name is found", () =>
+  simulate(14, async (sim) => {
+    const { client, rolledOut, replicaSets, status } = cluster(sim);
+    const wanted = deploymentOf("web");
+    const template = wanted.spec?.template ?? {};
+    const name = `web-${templateHash(template, undefined)}`;
+    const labels = { app: "other" };
+    await client.create(replicaSetKind, {
+      metadata: { namespace: "default", name },
+      spec: { replicas: 0, selector: { matchLabels: labels }, template: { metadata: { labels } } },
+    });
+    await client.create(deploymentKind, wanted);
+    await rolledOut();
+    expect(status()?.collisionCount).toBe(1);
+    expect(
+      replicaSets
+        .list()
+        .map(({ metadata }) => metadata.name)
+        .sort(),
+    ).toEqual([name, `web-${templateHash(template, 1)}`].sort());
   }));
 
 test("the same seed gives the same trace of calls", async () => {

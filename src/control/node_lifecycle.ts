@@ -70,7 +70,7 @@ export function unheardConditions(node: Observed<Node>, nowMs: number): DeepRead
 /**
  * Watches over nodes: one that no longer renews its Lease becomes Unknown, taints follow the conditions, and the pods of a
  * node that is not heard of leave the endpoints. When a Lease changed is measured by this process's own clock, so that a wrong
- * clock elsewhere kills no node. Pods are not evicted yet.
+ * clock elsewhere kills no node. taint_eviction.ts does the rest.
  */
 export function runNodeLifecycleController(context: ControlContext, signal: AbortSignal): Promise<void> {
   const { client, informers, clock } = context;

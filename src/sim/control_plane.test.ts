@@ -244,6 +244,57 @@ test("a node that falls silent becomes Unknown and tainted, its pods leave the e
     );
   }));
 
+test("pods leave a node that stays silent after five minutes, and only when another one lives", () =>
+  simulate(10, async (sim) => {
+    const { client, clock, now, addNode, ready, pods } = await start(sim);
+    const silenceA = await addNode("a");
+    const silenceB = await addNode("b");
+    const tolerations = ["unreachable", "not-ready"].map((key) => ({
+      key: `node.kubernetes.io/${key}`,
+      operator: "Exists",
+      effect: "NoExecute",
+      tolerationSeconds: 300,
+    }));
+    const made = deployment();
+    const template = { ...made.spec.template, spec: { ...made.spec.template.spec, tolerations } };
+    await now(client.create(deploymentKind, { ...made, spec: { ...made.spec, replicas: 4, template } }));
+    await clock.runUntil(() => ready().length === 4, 60_000, "four pods");
+    const on = (node: string) =>
+      pods
+        .list("default")
+        .filter(({ spec }) => spec.nodeName === node)
+        .filter(isPodActive).length;
+    expect([on("a"), on("b")]).toEqual([2, 2]);
+    silenceA();
+    await clock.advance(300_000);
+    expect([on("a"), on("b")]).toEqual([2, 2]);
+    await clock.advance(80_000);
+    expect([on("a"), on("b")]).toEqual([0, 4]);
+    silenceB();
+    await clock.advance(1_800_000);
+    expect(on("b")).toBe(4);
+  }));
+
+test("a NoExecute taint drives out who does not tolerate it, at once", () =>
+  simulate(11, async (sim) => {
+    const { client, clock, now, addNode, pods } = await start(sim);
+    await addNode("a");
+    const taint = { key: "maintenance", effect: "NoExecute" };
+    const pod = (name: string, tolerations: { key: string; operator: string }[]) =>
+      now(
+        client.create(podKind, {
+          metadata: { namespace: "default", name },
+          spec: { containers: [{ name: "x", image: "y" }], tolerations },
+        }),
+      );
+    await pod("stays", [{ key: "maintenance", operator: "Exists" }]);
+    await pod("goes", []);
+    await clock.advance(5000);
+    await now(client.patch(nodeKind, { name: "a" }, "application/merge-patch+json", { spec: { taints: [taint] } }));
+    await clock.advance(2000);
+    expect(pods.list("default").map(({ metadata }) => metadata.name)).toEqual(["stays"]);
+  }));
+
 test("pods spread over three nodes, each with a network of its own", () =>
   simulate(7, async (sim) => {
     const { client, clock, now, addNode, ready } = await start(sim);
