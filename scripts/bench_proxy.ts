@@ -9,7 +9,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { realClock } from "../src/env/real/clock.ts";
-import { proxyCommand } from "../src/proxy/dataplane/command.ts";
+import { createLog } from "../src/env/real/log.ts";
+import { runProxyProcess } from "../src/proxy/dataplane/process.ts";
 import type { ProxyState } from "../src/proxy/state.ts";
 import { type Figure, median, print, processorSeconds, proportionalSetSize } from "./bench_figures.ts";
 
@@ -301,5 +302,7 @@ if (role === "backend") await backend();
 else if (role === "load") {
   const [kind = "", address = "", port, streams, seconds] = words;
   await load(kind, address, Number(port), Number(streams), Number(seconds));
-} else if (role === "proxy") process.exit(await proxyCommand(words, "bench"));
-else await main();
+} else if (role === "proxy") {
+  const log = createLog({ level: "info", format: "text", clock: realClock, write: (line) => console.error(line) });
+  await runProxyProcess({ directory: words[1] ?? "", version: "bench", clock: realClock, log });
+} else await main();
