@@ -102,6 +102,8 @@ class EmbeddedStore implements Store {
   readonly #waiters = new Map<number, Waiter>();
   #collectingRead: PendingRead | undefined;
   readonly #pendingReads = new Map<number, PendingRead>();
+  /** Reads whose index is known, and not applied yet. */
+  #confirmedReads: { readonly index: number; readonly read: PendingRead }[] = [];
   #nextContext = 1;
   #pumpPlanned = false;
   #appendUnderWay: Promise<void> | undefined;
@@ -339,10 +341,7 @@ class EmbeddedStore implements Store {
     this.#checkAlive();
     const number = this.#nextNumber++;
     const bytes = encodeProposal({ session: this.#session, number, command });
-    const limit = Math.min(
-      this.#options.maxRequestBytes ?? 1.5 * 1024 * 1024,
-      Math.floor(this.#wal.maxBatchBytes / 2) - entryOverhead,
-    );
+    const limit = Math.min(this.#options.maxRequestBytes ?? 1.5 * 1024 * 1024, this.#wal.maxEntryBytes - entryOverhead);
     if (bytes.length > limit)
       throw new StoreError("TooLarge", `A request of ${bytes.length} bytes is too large: at most ${limit} are allowed`);
     if (command.type === "txn" && this.#overQuota() && hasPut(command.request))
@@ -444,10 +443,14 @@ class EmbeddedStore implements Store {
       this.#raft.log.compactTo(alone ? last.index : Math.max(0, last.index - entriesForLaggards));
     }
     for (const { context, index } of ready.readStates) {
-      // With one member everything committed is applied by now.
-      if (index > this.#state.appliedIndex) throw new Error(`Read at ${index}, applied ${this.#state.appliedIndex}`);
-      this.#pendingReads.get(context)?.resolve();
+      const read = this.#pendingReads.get(context);
       this.#pendingReads.delete(context);
+      if (read !== undefined) this.#confirmedReads.push({ index, read });
+    }
+    if (this.#confirmedReads.length > 0) {
+      const { appliedIndex } = this.#state;
+      for (const { index, read } of this.#confirmedReads) if (index <= appliedIndex) read.resolve();
+      this.#confirmedReads = this.#confirmedReads.filter(({ index }) => index > appliedIndex);
     }
     if (ready.hardState !== undefined) this.#appendUnderWay = this.#append(ready, ready.hardState);
   }
@@ -550,6 +553,8 @@ class EmbeddedStore implements Store {
     this.#waiters.clear();
     for (const read of this.#pendingReads.values()) read.reject(reason);
     this.#pendingReads.clear();
+    for (const { read } of this.#confirmedReads) read.reject(reason);
+    this.#confirmedReads = [];
     this.#collectingRead?.reject(reason);
     this.#collectingRead = undefined;
     this.#wakeAdmissions();

@@ -324,6 +324,17 @@ export function storeContract(name: string, makeStore: () => Promise<StoreUnderT
       expect(store.status().revision).toBe(1);
     });
 
+    test("a value of more than a megabyte is kept, and one that is far too large is refused", async () => {
+      const large = new Uint8Array(1_400_000).fill(7);
+      await store.txn(txn([{ type: "put", key: bytes("large"), value: large }]));
+      expect((await get("large"))?.value).toEqual(large);
+      await expectRefused(
+        store.txn(txn([{ type: "put", key: bytes("larger"), value: new Uint8Array(4_000_000) }])),
+        "TooLarge",
+      );
+      expect(await get("larger")).toBeUndefined();
+    });
+
     test("a delete of a range tells what was deleted", async () => {
       for (const key of ["a1", "a2", "b1"]) await write(key, key);
       const answer = await store.txn(txn([{ type: "deleteRange", ...prefix("a"), previous: true }]));

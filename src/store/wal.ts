@@ -158,6 +158,11 @@ export class Wal {
     return Math.floor((this.#options.segmentBytes - firstRecordOffset) / 2) - recordHeaderBytes - 128;
   }
 
+  /** The most that one entry may take, so that there can be room for it. */
+  get maxEntryBytes(): number {
+    return Math.min(this.maxBatchBytes, this.#options.segmentBytes - firstRecordOffset - reservedBytes);
+  }
+
   /**
    * Whether entries of together `bytes` (everything that is admitted and not yet appended) have room for sure. "wait": a segment is
    * being prepared, ask again after `prepared()`.
