@@ -1,6 +1,10 @@
 import { expect, test } from "bun:test";
+import { Client } from "../client/client.ts";
+import { startControllers } from "../control/controllers.ts";
 import { isPodActive, isPodReady } from "../control/pod_state.ts";
+import { startScheduler } from "../control/scheduler/scheduler.ts";
 import { rfc3339 } from "../env/clock.ts";
+import { componentIdentity, inProcessTransport } from "../in_process_transport.ts";
 import { deploymentKind } from "../kinds/apps/deployment.ts";
 import { replicaSetKind } from "../kinds/apps/replica_set.ts";
 import { configMapKind } from "../kinds/core/config_map.ts";
@@ -306,6 +310,28 @@ test("pods spread over three nodes, each with a network of its own", () =>
     expect(counts).toEqual({ a: 3, b: 3, c: 3 });
     const { items } = await now(client.list(nodeKind));
     expect(items.map(({ spec }) => spec.podCIDR)).toEqual(["10.42.0.0/24", "10.42.1.0/24", "10.42.2.0/24"]);
+  }));
+
+test("controllers and scheduler end when they are told to, in the middle of their work", () =>
+  simulate(12, async (sim) => {
+    const { client, clock, now, core } = await startControlPlane(sim);
+    const ending = new AbortController();
+    const context = {
+      client: new Client(inProcessTransport(core, componentIdentity("system:second"), "second")),
+      ...sim,
+    };
+    const running = [
+      startControllers({ ...context, clusterCidr: "10.42.0.0/16" }, ending.signal),
+      startScheduler(context, ending.signal),
+    ];
+    await clock.advance(500);
+    await now(client.create(deploymentKind, { ...deployment(), spec: { ...deployment().spec, replicas: 50 } }));
+    ending.abort();
+    await clock.complete(Promise.all(running), 1000, "the end");
+    const aborted = new AbortController();
+    aborted.abort();
+    await clock.complete(startControllers({ ...context, clusterCidr: "10.42.0.0/16" }, aborted.signal), 1000);
+    await clock.complete(startScheduler(context, aborted.signal), 1000);
   }));
 
 test("the same seed gives the same run of the whole control plane, down to every request", async () => {
