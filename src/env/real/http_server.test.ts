@@ -122,20 +122,34 @@ test("a client that goes away aborts the request and cancels the response's body
   await cancelled.promise;
 });
 
-test("a slow reader holds the writer back", async () => {
-  let made = 0;
-  const url = await start({
+/** Answers with up to 200 MiB, and counts what it was asked for. */
+function flood() {
+  const made = { mebibytes: 0 };
+  const handler: Partial<HttpHandler> = {
     fetch: async () =>
       new Response(
         new ReadableStream({
           pull(controller) {
-            made++;
+            made.mebibytes++;
             controller.enqueue(new Uint8Array(1 << 20));
-            if (made === 200) controller.close();
+            if (made.mebibytes === 200) controller.close();
           },
         }),
       ),
-  });
+  };
+  /** Resolves when the writer has stopped. */
+  const stalled = async () => {
+    for (let before = -1; made.mebibytes !== before || made.mebibytes === 0; ) {
+      before = made.mebibytes;
+      await new Promise((resolve) => realClock.schedule(100, () => resolve(undefined)));
+    }
+  };
+  return { made, handler, stalled };
+}
+
+test("a slow reader holds the writer back, over HTTP/1.1", async () => {
+  const { made, handler, stalled } = flood();
+  const url = await start(handler);
   const socket = connectTls({
     host: "127.0.0.1",
     port: Number(new URL(url).port),
@@ -145,13 +159,21 @@ test("a slow reader holds the writer back", async () => {
   await new Promise((resolve) => socket.once("secureConnect", resolve));
   socket.pause();
   socket.write("GET / HTTP/1.1\r\nhost: x\r\n\r\n");
-  let before = -1;
-  while (made !== before || made === 0) {
-    before = made;
-    await new Promise((resolve) => realClock.schedule(100, () => resolve(undefined)));
-  }
-  expect(made).toBeLessThan(100);
+  await stalled();
+  expect(made.mebibytes).toBeLessThan(100);
   socket.destroy();
+});
+
+test("a slow reader holds the writer back, over HTTP/2", async () => {
+  const { made, handler, stalled } = flood();
+  const session = connectHttp2(await start(handler), { ca: authority.certificatePem });
+  // Nobody reads this stream: its flow-control window stays full.
+  const stream = session.request({ ":path": "/" });
+  await new Promise((resolve) => stream.once("response", resolve));
+  stream.pause();
+  await stalled();
+  expect(made.mebibytes).toBeLessThan(100);
+  session.destroy();
 });
 
 test("a renewed certificate is shown to new connections while an old one goes on", async () => {
