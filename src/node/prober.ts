@@ -23,7 +23,6 @@ interface Probed {
 }
 
 const unprobed: ProbeState = { started: true, ready: true };
-const notYet: ProbeState = { started: false, ready: false };
 
 type ProbeName = "startup" | "readiness" | "liveness";
 
@@ -38,7 +37,8 @@ export class Prober {
   state(container: ObservedContainer, spec: AnyContainer): ProbeState {
     if (!spec.startupProbe && !spec.readinessProbe && !spec.livenessProbe) return unprobed;
     const probed = this.#probed.get(container.id);
-    if (probed === undefined) return notYet;
+    // Not probed yet by this kubelet: what the pod's status says of this very container still holds.
+    if (probed === undefined) return this.#options.lastKnown(container.id);
     const { started, ready, failed } = probed;
     return { started, ready: ready && started, ...(failed === undefined ? {} : { failed: { probe: failed } }) };
   }
