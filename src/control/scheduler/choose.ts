@@ -1,7 +1,8 @@
 import type { ObservedPod } from "../pod_state.ts";
-import { type Misfit, misfit } from "./filter.ts";
+import { type Misfit, matchesNodeSelection, misfit } from "./filter.ts";
 import type { NodeView } from "./node_view.ts";
 import { bestNode } from "./score.ts";
+import { topologyMisfit } from "./topology.ts";
 
 export type Choice =
   | { readonly nodeName: string; readonly message?: undefined }
@@ -10,10 +11,11 @@ export type Choice =
 /** A node for the pod, or Kubernetes' message that says why there is none. */
 export function chooseNode(pod: ObservedPod, views: readonly NodeView[]): Choice {
   if (views.length === 0) return { message: "no nodes available to schedule pods" };
+  const eligible = (view: NodeView) => matchesNodeSelection(pod, view);
   const misfits: Misfit[] = [];
   const fitting: NodeView[] = [];
   for (const view of views) {
-    const why = misfit(pod, view);
+    const why = misfit(pod, view) ?? topologyMisfit(pod, view, views, eligible);
     if (why === undefined) fitting.push(view);
     else misfits.push(why);
   }

@@ -41,7 +41,7 @@ export function tolerates(tolerations: DeepReadonly<Toleration[]>, taint: DeepRe
   });
 }
 
-function matchesNodeSelection(pod: ObservedPod, view: NodeView): boolean {
+export function matchesNodeSelection(pod: ObservedPod, view: NodeView): boolean {
   const labels = view.node.metadata.labels ?? {};
   for (const [key, value] of Object.entries(pod.spec.nodeSelector ?? {})) if (labels[key] !== value) return false;
   const required = pod.spec.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution;

@@ -338,6 +338,23 @@ test("a hundred pods at once fill three nodes and never more than that", () =>
     expect(Object.fromEntries(counts)).toEqual({ a: 10, b: 10, c: 10, none: 70 });
   }));
 
+test("a pod that wants to be beside another is bound once the other is", () =>
+  simulate(6, async (sim) => {
+    const { client, clock, pods } = cluster(sim);
+    await client.create(nodeKind, { ...node("one"), metadata: { name: "one", labels: { zone: "z" } } });
+    const terms = [{ topologyKey: "zone", labelSelector: { matchLabels: { app: "db" } } }];
+    const affinity = { podAffinity: { requiredDuringSchedulingIgnoredDuringExecution: terms } };
+    const made = pod("follower");
+    await client.create(podKind, { ...made, spec: { containers: [{ name: "main" }], affinity } });
+    await clock.advance(20_000);
+    expect(pods.get("default", "follower")?.spec.nodeName).toBeUndefined();
+    await client.create(podKind, {
+      ...pod("leader"),
+      metadata: { namespace: "default", name: "leader", labels: { app: "db" } },
+    });
+    await clock.runUntil(() => pods.get("default", "follower")?.spec.nodeName === "one", 12_000);
+  }));
+
 test("a pod that arrives before any node is bound when the node becomes schedulable", () =>
   simulate(5, async (sim) => {
     const { client, clock, pods } = cluster(sim);

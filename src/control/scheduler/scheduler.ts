@@ -53,10 +53,19 @@ export async function runScheduler(context: ControlContext, signal: AbortSignal)
     if (!isWaiting(pod)) queue.remove(key);
     else if (!assumed.has(pod.metadata.uid)) queue.add(key, pod.metadata.uid, pod.spec.priority ?? 0);
   };
+  const looksAtOthers = "looksAtOtherPods";
+  pods.addIndex(looksAtOthers, (pod) => {
+    const { affinity, topologySpreadConstraints = [] } = pod.spec;
+    const looks = affinity?.podAffinity !== undefined || topologySpreadConstraints.length > 0;
+    return looks && isWaiting(pod) ? ["waiting"] : [];
+  });
   pods.on({
     add: consider,
     update: (pod, old) => {
       consider(pod);
+      // Whom it wants to be with, or its counterweight, may have found a place.
+      if (pod.spec.nodeName && !old.spec.nodeName)
+        for (const waiting of pods.byIndex(looksAtOthers, "waiting")) queue.changed(keyOf(waiting));
       if (isWaiting(pod) && pod.metadata.generation !== old.metadata.generation) queue.changed(keyOf(pod));
       // It no longer takes room, or takes less.
       if (pod.spec.nodeName && (isPodTerminal(pod) || pod.metadata.generation !== old.metadata.generation))
