@@ -81,6 +81,15 @@ describe("Balancer", () => {
     expect(under.pick("a")).not.toEqual(first);
   });
 
+  test("who replaces endpoints hears when one that left was chosen last", () => {
+    const { under, time } = balancer(2);
+    time.ms = 500;
+    under.pick("c");
+    time.ms = 900;
+    expect(under.replace([at(1), at(0), at(2)])).toBe(Number.NEGATIVE_INFINITY);
+    expect(under.replace([at(1), at(0)])).toBe(500);
+  });
+
   test("only present endpoints are picked, all of them when nothing fails, whatever came before", () => {
     const step = fc.oneof(
       fc.record({ do: fc.constant("replace" as const), of: fc.uniqueArray(fc.integer({ min: 0, max: 5 })) }),

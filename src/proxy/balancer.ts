@@ -21,6 +21,7 @@ export class Balancer {
   #endpoints: readonly EndpointAddress[] = [];
   #affinityMs = 0;
   #next = 0;
+  #lastPickMs = Number.NEGATIVE_INFINITY;
   readonly #failedUntilMs = new Map<string, number>();
   readonly #affinity = new Map<string, { key: string; untilMs: number }>();
 
@@ -39,13 +40,19 @@ export class Balancer {
     return this.#affinityMs > 0;
   }
 
-  /** `affinitySeconds` 0: none. */
-  replace(endpoints: readonly EndpointAddress[], affinitySeconds = 0): void {
+  /**
+   * `affinitySeconds` 0: none. Returns since when (by `nowMs`) an endpoint that left has certainly not been chosen: the
+   * moment of the last choice; minus infinity when none left.
+   */
+  replace(endpoints: readonly EndpointAddress[], affinitySeconds = 0): number {
+    const before = this.#endpoints;
     this.#endpoints = endpoints;
     this.#affinityMs = affinitySeconds * 1000;
     if (this.#affinityMs === 0) this.#affinity.clear();
     const present = new Set(endpoints.map(endpointKey));
     for (const key of this.#failedUntilMs.keys()) if (!present.has(key)) this.#failedUntilMs.delete(key);
+    const someLeft = before.some((endpoint) => !present.has(endpointKey(endpoint)));
+    return someLeft ? this.#lastPickMs : Number.NEGATIVE_INFINITY;
   }
 
   has(endpoint: EndpointAddress): boolean {
@@ -55,6 +62,7 @@ export class Balancer {
   /** Undefined when there is no endpoint, or none that is not in `tried`. */
   pick(client: string, tried?: ReadonlySet<EndpointAddress>): EndpointAddress | undefined {
     const chosen = (this.isSticky ? this.#remembered(client, tried) : undefined) ?? this.#inTurn(tried);
+    this.#lastPickMs = this.#nowMs();
     if (chosen !== undefined && this.isSticky) this.#remember(client, chosen);
     return chosen;
   }

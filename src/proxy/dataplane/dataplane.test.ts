@@ -159,6 +159,75 @@ describe("the data plane", () => {
     await until(() => under.status.connections === 0);
   });
 
+  test("no request fails while endpoints are replaced and stop listening as soon as the state is acknowledged", async () => {
+    const { under, network } = dataplane();
+    const started = async (name: string) => {
+      const open = new Set<net.Socket>();
+      const server = net.createServer((socket) => {
+        open.add(socket);
+        socket.on("data", (text) => socket.end(`${name} ${text}`));
+        socket.on("error", () => {});
+      });
+      await new Promise<void>((resolve) => server.listen(0, address, resolve));
+      cleanUps.push(() => server.close());
+      const bound = server.address();
+      return { server, address, port: typeof bound === "object" && bound !== null ? bound.port : 0 };
+    };
+    let current = await started("0");
+    await under.apply(stateOf(service(1, [current])));
+    const port = network.port("tcp . 10.43.0.1 . 80");
+    const outcomes = new Map<string, number>();
+    let ending = false;
+    const client = async () => {
+      while (!ending) {
+        const socket = net.connect(port ?? 0, address);
+        const outcome = await new Promise<string>((resolve) => {
+          let heard = "";
+          socket.on("connect", () => socket.write("hello"));
+          socket.on("data", (text) => {
+            heard += text;
+          });
+          socket.on("error", (error) => resolve(error.message));
+          socket.on("end", () => resolve(/^\d+ hello$/.test(heard) ? "answered" : `heard "${heard}"`));
+        });
+        outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
+        socket.destroy();
+      }
+    };
+    const clients = Array.from({ length: 16 }, client);
+    for (let round = 1; round <= 8; round++) {
+      const answered = outcomes.get("answered") ?? 0;
+      await until(() => (outcomes.get("answered") ?? 0) > answered + 40 || outcomes.size > 1);
+      const next = await started(String(round));
+      await under.apply(stateOf(service(1, [next])));
+      current.server.close();
+      current = next;
+    }
+    ending = true;
+    await Promise.all(clients);
+    expect([...outcomes.keys()]).toEqual(["answered"]);
+    expect(outcomes.get("answered")).toBeGreaterThan(100);
+  }, 20_000);
+
+  test("an endpoint that left is acknowledged 100 ms after it was chosen last, and at once when it was not", async () => {
+    const clock = new VirtualClock();
+    const { under, network } = dataplane({ clock });
+    const [a, b] = [await backend("a"), await backend("b")];
+    await under.apply(stateOf(service(1, [a])));
+    await say(await connect(network.port("tcp . 10.43.0.1 . 80")), "x");
+    await clock.advance(30);
+    let acknowledged = false;
+    const applied = under.apply(stateOf(service(1, [b]))).then(() => {
+      acknowledged = true;
+    });
+    await clock.advance(69);
+    expect(acknowledged).toBe(false);
+    await clock.advance(1);
+    expect(acknowledged).toBe(true);
+    await applied;
+    await under.apply(stateOf(service(1, [a])));
+  });
+
   test("a frontend comes back on its old private port, in the next process too", async () => {
     const ports = new PortMemory();
     const first = dataplane({ ports });

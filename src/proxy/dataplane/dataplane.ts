@@ -1,4 +1,4 @@
-import type { Clock, Timer } from "../../env/clock.ts";
+import { type Clock, sleep, type Timer } from "../../env/clock.ts";
 import { describeError, type Log } from "../../env/log.ts";
 import { Balancer } from "../balancer.ts";
 import type { Listener, ProxyState } from "../state.ts";
@@ -40,6 +40,12 @@ export interface DataplaneStatus {
   readonly flows: number;
 }
 
+/**
+ * A connection that was made just before its endpoint left may still wait to be accepted there. Whoever hears that the
+ * endpoint is out may stop it from listening, which resets what waits: so it hears so a little later.
+ */
+const settleMs = 100;
+
 /** Carries out states: private sockets and balancers in this process, the table in the kernel. One state at a time. */
 export class Dataplane {
   readonly #options: DataplaneOptions;
@@ -77,8 +83,11 @@ export class Dataplane {
    * Resolves when the state is what happens; rejects when a part of it could not be carried out, after everything else
    * was. Endpoints that left are not chosen any more either way.
    */
-  apply(state: ProxyState): Promise<void> {
-    return this.#inTurn(() => this.#apply(state));
+  async apply(state: ProxyState): Promise<void> {
+    const { clock } = this.#options;
+    const lastChoiceMs = await this.#inTurn(() => this.#apply(state));
+    const waitMs = lastChoiceMs + settleMs - clock.monotonicMs();
+    if (waitMs > 0) await sleep(clock, waitMs);
   }
 
   /** No new connection; rules are left alone for a successor, or taken away. */
@@ -110,7 +119,8 @@ export class Dataplane {
     return done;
   }
 
-  async #apply(state: ProxyState): Promise<void> {
+  /** Returns when an endpoint that left was chosen last, at the latest. */
+  async #apply(state: ProxyState): Promise<number> {
     if (!this.#ownsRules) throw new Error("Cannot apply a state: this proxy is being stopped or replaced");
     const wanted = new Map(state.listeners.map((listener) => [listener.key, listener]));
     const problems: string[] = [];
@@ -120,9 +130,11 @@ export class Dataplane {
       });
 
     // Endpoints first: what has left must get nothing new, whatever fails below.
+    let lastChoiceMs = Number.NEGATIVE_INFINITY;
     for (const [key, live] of this.#live) {
       const listener = wanted.get(key);
-      live.balancer.replace(listener?.endpoints ?? [], listener?.affinitySeconds);
+      const chosenMs = live.balancer.replace(listener?.endpoints ?? [], listener?.affinitySeconds);
+      lastChoiceMs = Math.max(lastChoiceMs, chosenMs);
       live.udp?.endpointsChanged();
       if (listener !== undefined) live.listener = listener;
     }
@@ -143,6 +155,7 @@ export class Dataplane {
     this.#options.ports.keepOnly(state.listeners.map(frontendKey));
     this.#generation = state.generation;
     if (problems.length > 0) throw new Error(`Cannot carry out the whole state: ${problems.join("; ")}`);
+    return lastChoiceMs;
   }
 
   #applyRules(state: ProxyState, listeners: readonly Listener[]): Promise<void> {
