@@ -226,7 +226,9 @@ export class SimulatedDisk implements Disk {
       },
       write: async (offset, bytes) => {
         const cut = change("write");
-        const room = this.capacityBytes - this.usedBytes() + content.visible.length - offset;
+        // What the file has already can always be overwritten.
+        const growth = Math.max(0, this.capacityBytes - this.usedBytes());
+        const room = content.visible.length - offset + growth;
         const fits = bytes.subarray(0, Math.max(0, Math.min(bytes.length, room))).slice();
         if (fits.length > 0 || bytes.length === 0) add({ type: "write", offset, bytes: fits });
         this.bytesWritten += fits.length;

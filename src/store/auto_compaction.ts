@@ -20,6 +20,9 @@ export class AutoCompaction {
   /** Which revision was the newest when, about ten marks to `maxAgeMs`. */
   readonly #marks: { readonly atMs: number; readonly revision: number }[] = [];
 
+  /** The last time that it was asked: nothing was written since. */
+  #last: { readonly atMs: number; readonly revision: number } | undefined;
+
   constructor(clock: Clock, policy: CompactionPolicy) {
     this.#clock = clock;
     this.#policy = policy;
@@ -33,8 +36,11 @@ export class AutoCompaction {
     if (maxRevisions > 0 && revision - compactRevision > maxRevisions * 1.1) target = revision - maxRevisions;
     if (maxAgeMs > 0) {
       const now = this.#clock.monotonicMs();
-      const last = this.#marks[this.#marks.length - 1];
-      if (last === undefined || now - last.atMs >= maxAgeMs / 10) this.#marks.push({ atMs: now, revision });
+      const step = maxAgeMs / 10;
+      if (this.#last !== undefined && now - this.#last.atMs >= step) this.#marks.push(this.#last);
+      const newest = this.#marks[this.#marks.length - 1];
+      if (newest === undefined || now - newest.atMs >= step) this.#marks.push({ atMs: now, revision });
+      this.#last = { atMs: now, revision };
       while (this.#marks.length > 1 && now - (this.#marks[1]?.atMs ?? now) >= maxAgeMs) this.#marks.shift();
       const oldest = this.#marks[0];
       if (oldest !== undefined && now - oldest.atMs >= maxAgeMs) target = Math.max(target, oldest.revision);
