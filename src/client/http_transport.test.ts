@@ -15,7 +15,7 @@ import { realRandom } from "../env/real/random.ts";
 import { allKinds } from "../kinds/all.ts";
 import { KindRegistry } from "../kinds/registry.ts";
 import { StatusError } from "../kinds/status_error.ts";
-import { httpTransport } from "./http_transport.ts";
+import { httpTransport } from "./http_transport.test_support.ts";
 import type { Transport, TransportEvent } from "./transport.ts";
 
 /** The whole way: transport, TLS, HTTP, registry and a store in memory. */

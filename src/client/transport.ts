@@ -1,6 +1,6 @@
 /**
  * What a client needs of a server, declared by the consumer. In process it is the API server's own registry, identity,
- * admission and authorization included, without serialising; over the wire it is HTTPS (http_transport.ts).
+ * admission and authorization included, without serialising; over the wire it is HTTPS (http_transport.test_support.ts, until a part on another node needs it).
  */
 export interface Transport {
   /**

@@ -27,7 +27,10 @@ const methods: Readonly<Record<ApiCall["verb"], string>> = {
   deletecollection: "DELETE",
 };
 
-/** The API over HTTPS, for the command line and for parts on other nodes. */
+/**
+ * The API over HTTPS, for parts on other nodes. Until there are such parts only tests of the whole way use it, and its
+ * name says so; the command line has a connection of its own, for Tables and streams.
+ */
 export function httpTransport(options: HttpTransportOptions): Transport {
   const request = (path: string, init: RequestInit): Promise<Response> => {
     const headers = new Headers(init.headers);
