@@ -145,7 +145,8 @@ export class Raft {
   tick(): void {
     this.#electionElapsed++;
     if (this.#role !== "leader") {
-      if (this.#electionElapsed >= this.#electionTimeout) {
+      // Who may not stand lets the time run on: it must not look as if it had just heard from a leader (§4.2.3).
+      if (this.#electionElapsed >= this.#electionTimeout && this.#isVoter(this.id)) {
         this.#electionElapsed = 0;
         this.campaign();
       }
