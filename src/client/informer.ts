@@ -81,7 +81,7 @@ export class Informer<T extends KubeObject> {
   /** In the order of keys. */
   list(namespace?: string): Observed<T>[] {
     if (namespace !== undefined) return this.byIndex(byNamespace, namespace);
-    return this.#inOrder(this.#objects.keys());
+    return this.#inOrder([...this.#objects.keys()].sort());
   }
 
   byIndex(name: string, value: string): Observed<T>[] {
@@ -90,9 +90,9 @@ export class Informer<T extends KubeObject> {
     return this.#inOrder(index.keys(value));
   }
 
-  #inOrder(keys: Iterable<string>): Observed<T>[] {
+  #inOrder(keys: readonly string[]): Observed<T>[] {
     const objects: Observed<T>[] = [];
-    for (const key of [...keys].sort()) {
+    for (const key of keys) {
       const object = this.#objects.get(key);
       if (object !== undefined) objects.push(object);
     }
@@ -227,6 +227,7 @@ class Index<T extends KubeObject> {
   readonly #values: (object: Observed<T>) => readonly string[];
   readonly #keysByValue = new Map<string, Set<string>>();
   readonly #valuesByKey = new Map<string, readonly string[]>();
+  readonly #sorted = new Map<string, readonly string[]>();
 
   constructor(values: (object: Observed<T>) => readonly string[]) {
     this.#values = values;
@@ -240,6 +241,7 @@ class Index<T extends KubeObject> {
     this.remove(key);
     this.#valuesByKey.set(key, values);
     for (const value of values) {
+      this.#sorted.delete(value);
       const keys = this.#keysByValue.get(value);
       if (keys === undefined) this.#keysByValue.set(value, new Set([key]));
       else keys.add(key);
@@ -249,15 +251,21 @@ class Index<T extends KubeObject> {
   remove(key: string): void {
     for (const value of this.#valuesByKey.get(key) ?? []) {
       const keys = this.#keysByValue.get(value);
+      this.#sorted.delete(value);
       keys?.delete(key);
       if (keys?.size === 0) this.#keysByValue.delete(value);
     }
     this.#valuesByKey.delete(key);
   }
 
-  keys(value: string): ReadonlySet<string> {
-    return this.#keysByValue.get(value) ?? none;
+  /** Sorted; remembered until the set changes, for lists are asked for again and again. */
+  keys(value: string): readonly string[] {
+    const sorted = this.#sorted.get(value);
+    if (sorted !== undefined) return sorted;
+    const unsorted = this.#keysByValue.get(value);
+    if (unsorted === undefined) return [];
+    const keys = [...unsorted].sort();
+    this.#sorted.set(value, keys);
+    return keys;
   }
 }
-
-const none: ReadonlySet<string> = new Set();

@@ -163,7 +163,7 @@ test("a rolling update never has too few available or too many pods, whatever th
       await clock.advance(1000);
     });
   }
-});
+}, 60_000);
 
 test("Recreate ends every old pod before the first new one is made", () =>
   simulate(4, async (sim) => {

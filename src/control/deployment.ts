@@ -11,7 +11,8 @@ import { type ControlContext, eventRecorder } from "./context.ts";
 import { type DeploymentPlan, planDeployment, revisionAnnotation } from "./deployment_plan.ts";
 import { hasProgressDeadline, setCondition } from "./deployment_status.ts";
 import { byControllerUid, claim, controllerOf, controllerUids, enforceClaims } from "./ownership.ts";
-import { canonical, sameTemplate } from "./template_hash.ts";
+import { same } from "./same.ts";
+import { sameTemplate } from "./template_hash.ts";
 
 /** Turns Deployments into ReplicaSets: rolling updates, recreation, scaling, history. The decisions are in deployment_plan.ts. */
 export function runDeploymentController(context: ControlContext, signal: AbortSignal): Promise<void> {
@@ -108,7 +109,7 @@ export function runDeploymentController(context: ControlContext, signal: AbortSi
   };
 
   const writeStatus = async (deployment: Observed<Deployment>, status: DeploymentPlan["status"]) => {
-    if (canonical(status) === canonical(deployment.status)) return;
+    if (same(status, deployment.status)) return;
     const copy = editable(deployment);
     copy.status = status;
     await client.updateStatus(deploymentKind, copy);

@@ -149,24 +149,28 @@ test("named target ports with different numbers stand in different slices", () =
     expect(endpoints.list()).toEqual([]);
   }));
 
-test("250 pods fill three slices, and changes touch only the slice concerned", () =>
-  simulate(5, async (sim) => {
-    const { client, clock, slices, ready, api } = cluster(sim);
-    await client.create(serviceKind, service());
-    await client.create(deploymentKind, deploymentOf("web", { replicas: 250 }));
-    await clock.runUntil(() => ready() === 250, 60_000);
-    expect(
-      slices
-        .list()
-        .map(({ endpoints }) => endpoints.length)
-        .sort(),
-    ).toEqual([100, 100, 50]);
-    await clock.advance(5000);
-    const before = new Map(slices.list().map(({ metadata }) => [metadata.name, metadata.resourceVersion]));
-    const [victim] = slices.list()[0]?.endpoints ?? [];
-    api.calls.length = 0;
-    await client.delete(podKind, { namespace: "default", name: victim?.targetRef?.name ?? "" });
-    await clock.advance(10);
-    const changed = slices.list().filter(({ metadata }) => before.get(metadata.name) !== metadata.resourceVersion);
-    expect(changed).toHaveLength(1);
-  }));
+test(
+  "250 pods fill three slices, and changes touch only the slice concerned",
+  () =>
+    simulate(5, async (sim) => {
+      const { client, clock, slices, ready, api } = cluster(sim);
+      await client.create(serviceKind, service());
+      await client.create(deploymentKind, deploymentOf("web", { replicas: 250 }));
+      await clock.runUntil(() => ready() === 250, 60_000);
+      expect(
+        slices
+          .list()
+          .map(({ endpoints }) => endpoints.length)
+          .sort(),
+      ).toEqual([100, 100, 50]);
+      await clock.advance(5000);
+      const before = new Map(slices.list().map(({ metadata }) => [metadata.name, metadata.resourceVersion]));
+      const [victim] = slices.list()[0]?.endpoints ?? [];
+      api.calls.length = 0;
+      await client.delete(podKind, { namespace: "default", name: victim?.targetRef?.name ?? "" });
+      await clock.advance(10);
+      const changed = slices.list().filter(({ metadata }) => before.get(metadata.name) !== metadata.resourceVersion);
+      expect(changed).toHaveLength(1);
+    }),
+  60_000,
+);

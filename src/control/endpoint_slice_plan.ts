@@ -5,8 +5,8 @@ import { editable, type Observed } from "../kinds/kind.ts";
 import type { DeepReadonly } from "../kinds/schema.ts";
 import { controllerReference } from "./ownership.ts";
 import { isPodReady, isPodTerminal, type ObservedPod } from "./pod_state.ts";
-import { hostnameIn, isHeadless, type ObservedService, targetPort } from "./service_pods.ts";
-import { canonical } from "./template_hash.ts";
+import { same } from "./same.ts";
+import { hostnameIn, isHeadless, type ObservedService, portsKey, targetPort } from "./service_pods.ts";
 
 export const managedBy = "endpointslice-controller.k8s.io";
 export const serviceNameLabel = "kubernetes.io/service-name";
@@ -101,7 +101,7 @@ function groupsOf({ service, pods, node }: EndpointSliceView): Group[] {
       const address = addressOf(pod, family);
       if (isPodTerminal(pod) || address === undefined) continue;
       const ports = portsOf(service, pod);
-      const key = canonical(ports);
+      const key = portsKey(ports);
       const group = byPorts.get(key) ?? { family, ports, endpoints: new Map() };
       byPorts.set(key, group);
       const endpoint = endpointOf(service, pod, address, node);
@@ -157,7 +157,7 @@ function endpointOf(
 const identityOf = (endpoint: DeepReadonly<Endpoint>) => endpoint.targetRef?.uid ?? endpoint.addresses.join(",");
 
 function samePorts(a: DeepReadonly<EndpointPort[]> | undefined, b: readonly EndpointPort[]): boolean {
-  return canonical(a ?? []) === canonical(b);
+  return same(a ?? [], b);
 }
 
 function sliceOf(service: ObservedService, group: Group, endpoints: Endpoint[]): EndpointSlice {
@@ -181,7 +181,11 @@ function sliceOf(service: ObservedService, group: Group, endpoints: Endpoint[]):
 }
 
 function isUpToDate(slice: Observed<EndpointSlice>, wanted: EndpointSlice): boolean {
-  const facts = ({ metadata, endpoints }: DeepReadonly<EndpointSlice>) =>
-    canonical([metadata?.labels ?? {}, metadata?.ownerReferences ?? [], endpoints]);
-  return facts(slice) === facts(wanted);
+  const labels = slice.metadata.labels ?? {};
+  const owners = slice.metadata.ownerReferences ?? [];
+  return (
+    same(labels, wanted.metadata?.labels) &&
+    same(owners, wanted.metadata?.ownerReferences) &&
+    same(slice.endpoints, wanted.endpoints)
+  );
 }

@@ -15,16 +15,17 @@ import { isAlreadyExists } from "../kinds/status_error.ts";
 import type { ControlContext } from "./context.ts";
 import { headlessLabel } from "./endpoint_slice_plan.ts";
 import { isPodReady, isPodTerminal, type ObservedPod } from "./pod_state.ts";
+import { same } from "./same.ts";
 import {
   hasManagedEndpoints,
   hostnameIn,
   isHeadless,
   type ObservedService,
   podsOf,
+  portsKey,
   queueServicesOfPods,
   targetPort,
 } from "./service_pods.ts";
-import { canonical } from "./template_hash.ts";
 
 const managedByLabel = "endpoints.kubernetes.io/managed-by";
 const managedBy = "endpoint-controller";
@@ -38,7 +39,7 @@ export function endpointsOf(service: ObservedService, pods: readonly ObservedPod
     if (!pod.status.podIP || isPodTerminal(pod) || !isThere) continue;
     const ports = portsOf(service, pod);
     if (ports.length === 0 && (service.spec.ports ?? []).length > 0) continue;
-    const key = canonical(ports);
+    const key = portsKey(ports);
     const group = groups.get(key) ?? { ports, pods: [] };
     group.pods.push(pod);
     groups.set(key, group);
@@ -129,11 +130,7 @@ export function runEndpointsController(context: ControlContext, signal: AbortSig
       return;
     }
     const labels = wanted.metadata?.labels;
-    if (
-      canonical(existing.subsets ?? []) === canonical(wanted.subsets) &&
-      canonical(existing.metadata.labels) === canonical(labels)
-    )
-      return;
+    if (same(existing.subsets ?? [], wanted.subsets) && same(existing.metadata.labels, labels)) return;
     const copy = editable(existing);
     copy.metadata.labels = labels;
     copy.subsets = wanted.subsets;

@@ -81,4 +81,4 @@ test("with failing requests, broken watches and lost history, rollouts keep thei
       expect({ seed, bounds }).toEqual({ seed, bounds: [] });
     });
   }
-});
+}, 60_000);

@@ -7,7 +7,7 @@ import { type Namespace, type NamespaceCondition, namespaceKind } from "../kinds
 import { type AnyKind, editable, type Observed } from "../kinds/kind.ts";
 import { isConflict, StatusError } from "../kinds/status_error.ts";
 import type { ControlContext } from "./context.ts";
-import { canonical } from "./template_hash.ts";
+import { same } from "./same.ts";
 
 const finalizer = "kubernetes";
 
@@ -115,7 +115,7 @@ export function runNamespaceController(
     const remains = remainders.some(({ count, error }) => count > 0 || error !== undefined);
     const conditions = namespaceConditions(namespace.status.conditions, remainders, clock.now());
     let latest = namespace;
-    if (remains && canonical(conditions) !== canonical(namespace.status.conditions ?? [])) {
+    if (remains && !same(conditions, namespace.status.conditions ?? [])) {
       const copy = editable(namespace);
       copy.status.conditions = conditions;
       try {

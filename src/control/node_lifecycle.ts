@@ -10,7 +10,7 @@ import type { DeepReadonly } from "../kinds/schema.ts";
 import { isConflict, isNotFound } from "../kinds/status_error.ts";
 import { type ControlContext, eventRecorder } from "./context.ts";
 import { isPodReady } from "./pod_state.ts";
-import { canonical } from "./template_hash.ts";
+import { same } from "./same.ts";
 
 /** A node whose Lease was not renewed for this long is not heard of. */
 const graceMs = 50_000;
@@ -118,7 +118,7 @@ export function runNodeLifecycleController(context: ControlContext, signal: Abor
     const silentMs = clock.monotonicMs() - (heard.get(name) ?? 0);
     if (silentMs >= graceMs) {
       const conditions = unheardConditions(node, clock.now());
-      if (canonical(conditions) !== canonical(node.status.conditions ?? [])) {
+      if (!same(conditions, node.status.conditions ?? [])) {
         const wasReady = conditionOf(node, "Ready")?.status === "True";
         const copy = editable(node);
         copy.status.conditions = editable(conditions);
@@ -127,7 +127,7 @@ export function runNodeLifecycleController(context: ControlContext, signal: Abor
       }
     }
     const taints = wantedTaints(node, clock.now());
-    if (canonical(taints) !== canonical(node.spec.taints ?? [])) {
+    if (!same(taints, node.spec.taints ?? [])) {
       const { uid, resourceVersion } = node.metadata;
       const body = { metadata: { uid, resourceVersion }, spec: { taints: taints.length > 0 ? taints : null } };
       await client.patch(nodeKind, { name }, "application/merge-patch+json", body);

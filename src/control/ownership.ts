@@ -1,7 +1,7 @@
 import type { Client } from "../client/client.ts";
 import type { AnyObserved } from "../client/object.ts";
 import type { Kind, KubeObject } from "../kinds/kind.ts";
-import { matchesSelector } from "../kinds/label_selector.ts";
+import { matchesLabels, requirementsOf } from "../kinds/label_selector.ts";
 import type { LabelSelector, OwnerReference } from "../kinds/meta.ts";
 import type { DeepReadonly } from "../kinds/schema.ts";
 
@@ -46,9 +46,10 @@ export function claim<T extends AnyObserved>(
   const owned: T[] = [];
   const adopt: T[] = [];
   const release: T[] = [];
+  const requirements = requirementsOf(selector);
   for (const object of candidates) {
     const controller = controllerOf(object);
-    const matches = matchesSelector(selector, object.metadata.labels);
+    const matches = requirements !== undefined && matchesLabels(requirements, object.metadata.labels);
     const deleting = object.metadata.deletionTimestamp !== undefined;
     if (controller !== undefined) {
       if (controller.uid !== owner.metadata.uid) continue;

@@ -204,7 +204,11 @@ for (const [name, first, second] of victims) {
       [pod("a", first), pod("b", second)],
       [pod("b", second), pod("a", first)],
     ]) {
-      const plan = planReplicaSet({ replicaSet: replicaSet("rs", { replicas: 1 }), pods, relatedOnNode });
+      const plan = planReplicaSet({
+        replicaSet: replicaSet("rs", { replicas: 1 }),
+        pods,
+        relatedOnNode: () => relatedOnNode,
+      });
       expect(plan.remove.map(({ metadata }) => metadata.name)).toEqual(["a"]);
     }
   });
@@ -222,7 +226,7 @@ test("ended pods and pods on their way out are replaced, and counted apart", () 
     minReadySeconds: 30,
     template: { metadata: { labels: { app: "web" } } },
   });
-  expect(planReplicaSet({ replicaSet: set, pods, relatedOnNode: new Map() })).toEqual({ create: 2, remove: [] });
+  expect(planReplicaSet({ replicaSet: set, pods, relatedOnNode: () => new Map() })).toEqual({ create: 2, remove: [] });
   expect(replicaSetStatus(set, pods, { reason: "FailedCreate", message: "quota" }, nowMs)).toEqual({
     replicas: 2,
     fullyLabeledReplicas: 2,

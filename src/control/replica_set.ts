@@ -18,7 +18,7 @@ import {
   replicaSetStatus,
   untilNextAvailableMs,
 } from "./replica_set_plan.ts";
-import { canonical } from "./template_hash.ts";
+import { same } from "./same.ts";
 
 /** Keeps as many pods as a ReplicaSet wants. The decisions are in replica_set_plan.ts. */
 export function runReplicaSetController(context: ControlContext, signal: AbortSignal): Promise<void> {
@@ -70,7 +70,7 @@ export function runReplicaSetController(context: ControlContext, signal: AbortSi
       const plan = planReplicaSet({
         replicaSet,
         pods: claims.owned.filter(({ metadata }) => !pending.isBeingDeleted(metadata.uid)),
-        relatedOnNode: relatedOnNode(replicaSet),
+        relatedOnNode: () => relatedOnNode(replicaSet),
       });
       try {
         failure = { reason: "FailedCreate", message: "" };
@@ -150,7 +150,7 @@ export function runReplicaSetController(context: ControlContext, signal: AbortSi
     failure: Failure | undefined,
   ) => {
     const status = replicaSetStatus(replicaSet, owned, failure, clock.now());
-    if (canonical(status) === canonical(replicaSet.status)) return;
+    if (same(status, replicaSet.status)) return;
     const copy = editable(replicaSet);
     copy.status = status;
     await client.updateStatus(replicaSetKind, copy);

@@ -23,7 +23,7 @@ export interface ReplicaSetView {
   /** Managed by it; without those whose deletion was asked for already. */
   readonly pods: readonly ObservedPod[];
   /** Pods on each node that belong to the same owner (a Deployment's other ReplicaSets too). */
-  readonly relatedOnNode: ReadonlyMap<string, number>;
+  relatedOnNode(): ReadonlyMap<string, number>;
 }
 
 export interface ReplicaSetPlan {
@@ -31,11 +31,13 @@ export interface ReplicaSetPlan {
   readonly remove: readonly ObservedPod[];
 }
 
-export function planReplicaSet({ replicaSet, pods, relatedOnNode }: ReplicaSetView): ReplicaSetPlan {
+export function planReplicaSet(view: ReplicaSetView): ReplicaSetPlan {
+  const { replicaSet, pods } = view;
   if (replicaSet.metadata.deletionTimestamp !== undefined) return { create: 0, remove: [] };
   const active = pods.filter(isPodActive);
   const missing = (replicaSet.spec.replicas ?? 1) - active.length;
   if (missing >= 0) return { create: Math.min(missing, burstReplicas), remove: [] };
+  const relatedOnNode = view.relatedOnNode();
   const ranked = [...active].sort((a, b) => deletionOrder(a, b, relatedOnNode));
   return { create: 0, remove: ranked.slice(0, Math.min(-missing, burstReplicas)) };
 }

@@ -59,3 +59,15 @@ export function targetPort(pod: ObservedPod, port: DeepReadonly<ServicePort>): n
 export function hostnameIn(service: ObservedService, pod: ObservedPod): string | undefined {
   return pod.spec.hostname && pod.spec.subdomain === service.metadata.name ? pod.spec.hostname : undefined;
 }
+
+/** Equal for equal ports. */
+export function portsKey(
+  ports: readonly {
+    readonly name?: string | undefined;
+    readonly port?: number | undefined;
+    readonly protocol?: string | undefined;
+    readonly appProtocol?: string | undefined;
+  }[],
+): string {
+  return ports.map(({ name, port, protocol, appProtocol }) => `${port}/${protocol}/${name}/${appProtocol}`).join(",");
+}

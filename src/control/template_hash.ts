@@ -11,14 +11,24 @@ const alphabet = "bcdfghjklmnpqrstvwxz2456789";
  */
 export function templateHash(template: DeepReadonly<PodTemplateSpec>, collisionCount: number | undefined): string {
   let hash = 0x811c9dc5;
-  const text = `${canonical(withoutHash(template))}${collisionCount === undefined ? "" : `#${collisionCount}`}`;
+  const text = `${textOf(template)}${collisionCount === undefined ? "" : `#${collisionCount}`}`;
   for (const byte of new TextEncoder().encode(text)) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
   return Array.from(String(hash), (digit) => alphabet[digit.charCodeAt(0) % alphabet.length]).join("");
 }
 
 /** Whether two templates mean the same, whatever their hash labels; absent and empty are the same. */
 export function sameTemplate(a: DeepReadonly<PodTemplateSpec>, b: DeepReadonly<PodTemplateSpec>): boolean {
-  return canonical(withoutHash(a)) === canonical(withoutHash(b));
+  return textOf(a) === textOf(b);
+}
+
+/** Templates are read again and again and never change. */
+const texts = new WeakMap<object, string>();
+function textOf(template: DeepReadonly<PodTemplateSpec>): string {
+  const known = texts.get(template);
+  if (known !== undefined) return known;
+  const text = canonical(withoutHash(template));
+  texts.set(template, text);
+  return text;
 }
 
 function withoutHash(template: DeepReadonly<PodTemplateSpec>): DeepReadonly<PodTemplateSpec> {
@@ -28,7 +38,7 @@ function withoutHash(template: DeepReadonly<PodTemplateSpec>): DeepReadonly<PodT
 }
 
 /** JSON with sorted keys; what is absent, null or an empty list or object within an object is left out. */
-export function canonical(value: unknown): string {
+function canonical(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`;
   if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? "null";
   const parts: string[] = [];

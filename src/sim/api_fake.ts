@@ -101,7 +101,9 @@ export class FakeApi implements Transport {
     while (!signal.aborted && epoch === this.#watchEpoch) {
       if (version < this.#oldest)
         throw new StatusError(410, "Expired", `too old resource version: ${version} (${this.#oldest})`);
-      const due = this.#history.filter((change) => change.version > version);
+      // Versions follow each other without gaps.
+      const first = this.#history[0]?.version ?? 0;
+      const due = this.#history.slice(Math.max(0, version - first + 1));
       for (const change of due) {
         version = change.version;
         if (change.resource !== resource || !matchesCall(change.object, call)) continue;
