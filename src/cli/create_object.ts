@@ -18,24 +18,26 @@ export async function createObject(
   { output, dryRun = "none" }: CreateFlags,
   { word = "created", fieldManager = "kubectl-create" } = {},
 ): Promise<AnyObject> {
-  const { api, namespace } = await cli.session();
-  const where = kind.namespaced ? (object.metadata?.namespace ?? namespace) : undefined;
-  const whole: AnyObject = {
+  const complete = (namespace: string | undefined): AnyObject => ({
     ...object,
     apiVersion: kind.apiVersion,
     kind: kind.kind,
-    metadata: { ...object.metadata, ...(where === undefined ? {} : { namespace: where }) },
-  };
+    metadata: { ...object.metadata, ...(kind.namespaced && namespace !== undefined ? { namespace } : {}) },
+  });
   if (dryRun === "client") {
-    await printChange(cli, whole, word, { output, dryRun });
-    return whole;
+    // No server is asked, and the namespace is written only where it was said.
+    const shown = complete(object.metadata?.namespace ?? cli.flags.namespace);
+    await printChange(cli, shown, word, { output, dryRun });
+    return shown;
   }
+  const { api, namespace } = await cli.session();
+  const where = object.metadata?.namespace ?? namespace;
   const created = anyObject(
     await api.json({
       method: "POST",
       path: resourcePath(kind, where),
       query: query({ fieldManager, fieldValidation: "Strict", dryRun: dryRun === "server" ? "All" : undefined }),
-      body: whole,
+      body: complete(where),
     }),
   );
   await printChange(cli, created, word, { output, dryRun });

@@ -25,7 +25,8 @@ export function goTemplate(template: string): (value: unknown) => string {
     if (match[3] === "-") at += /^\s*/.exec(template.slice(at))?.[0].length ?? 0;
   }
   const rest = template.slice(at);
-  return (value) => parts.map((part) => (part.path ? shown(follow(value, part.path)) : part.text)).join("") + rest;
+  return (value) =>
+    parts.map((part) => (part.path ? goValue(follow(value, part.path), "<no value>") : part.text)).join("") + rest;
 }
 
 function follow(value: unknown, path: readonly string[]): unknown {
@@ -34,13 +35,13 @@ function follow(value: unknown, path: readonly string[]): unknown {
   return found;
 }
 
-/** As Go prints values: maps and lists in brackets, a missing one as "<no value>". */
-function shown(value: unknown): string {
-  if (value === undefined || value === null) return "<no value>";
-  if (Array.isArray(value)) return `[${value.map(shown).join(" ")}]`;
+/** As Go prints values: maps and lists in brackets. */
+export function goValue(value: unknown, missing = "<nil>"): string {
+  if (value === undefined || value === null) return missing;
+  if (Array.isArray(value)) return `[${value.map((item) => goValue(item)).join(" ")}]`;
   if (isRecord(value)) {
     const keys = Object.keys(value).sort();
-    return `map[${keys.map((key) => `${key}:${shown(value[key])}`).join(" ")}]`;
+    return `map[${keys.map((key) => `${key}:${goValue(value[key])}`).join(" ")}]`;
   }
   return String(value);
 }

@@ -1,7 +1,7 @@
 import type { Cli } from "./cli.ts";
 import { alignTabs, tableStops } from "./elastic_tabs.ts";
 import { UsageError } from "./failure.ts";
-import { goTemplate } from "./go_template.ts";
+import { goTemplate, goValue } from "./go_template.ts";
 import { jsonPath, jsonPathValues } from "./jsonpath.ts";
 import { didYouMean } from "./nearest.ts";
 import { type AnyObject, shortName } from "./object.ts";
@@ -90,9 +90,7 @@ function customColumns(spec: string): (object: AnyObject) => string {
         .map(({ path }) => {
           const values = jsonPathValues(path, row);
           if (values.length === 0) return "<none>";
-          return values
-            .map((v) => (v === null ? "<nil>" : typeof v === "object" ? JSON.stringify(v) : String(v)))
-            .join(",");
+          return values.map((value) => goValue(value)).join(",");
         })
         .join("\t"),
     );

@@ -27,6 +27,8 @@ export async function chosenObjects(
   verb: string,
   flags: SelectionFlags,
 ): Promise<ChosenObject[]> {
+  // A typo is told before a server is looked for.
+  const targets = flags.filename === undefined ? parseTargets(cli.kinds, args, verb) : [];
   const { api, namespace } = await cli.session();
   if (flags.filename !== undefined) {
     if (args.length > 0) throw new UsageError(`wherry ${verb} takes objects from -f or by name, not both`);
@@ -34,7 +36,7 @@ export async function chosenObjects(
   }
   const chosen: ChosenObject[] = [];
   const selecting = flags.all === true || flags.selector !== undefined || flags.fieldSelector !== undefined;
-  for (const { kind, names } of parseTargets(cli.kinds, args, verb)) {
+  for (const { kind, names } of targets) {
     const where = !kind.namespaced || flags.allNamespaces === true ? undefined : namespace;
     if (names.length > 0) {
       if (selecting) throw new UsageError("name cannot be provided when a selector is specified");

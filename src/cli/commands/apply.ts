@@ -39,11 +39,22 @@ export function define(cli: Cli) {
           await printChange(cli, object, word, { output, dryRun });
         } catch (error) {
           failed = true;
-          await cli.warn(failureText(error));
+          const doing = error instanceof ApplyFailed ? error.doing : "";
+          await cli.warn(failureText(error instanceof ApplyFailed ? error.cause : error, doing));
         }
       }
       if (failed) throw new ExitWith(1);
     });
+}
+
+/** What was being done when it failed; kubectl puts it before the server's message. */
+class ApplyFailed extends Error {
+  readonly doing: string;
+
+  constructor(doing: string, cause: unknown) {
+    super(doing, { cause });
+    this.doing = doing;
+  }
 }
 
 interface Applied {
@@ -73,12 +84,11 @@ async function applyHere(
     } catch (error) {
       if (!isNotFound(error)) throw error;
       if (dryRun === "client") return { object: modified, word: "created" };
-      const created = await api.json({
-        method: "POST",
-        path: resourcePath(kind, namespace),
-        query: written,
-        body: modified,
-      });
+      const created = await api
+        .json({ method: "POST", path: resourcePath(kind, namespace), query: written, body: modified })
+        .catch((cause: unknown) => {
+          throw new ApplyFailed(`error when creating "${source}"`, cause);
+        });
       return { object: anyObject(created), word: "created" };
     }
     const original = lastApplied(current);

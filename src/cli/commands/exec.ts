@@ -19,11 +19,11 @@ export function define(cli: Cli) {
     .addHelpText("after", "\nExample:\n  wherry exec -it deployment/web -- sh")
     .action(async (target, command, flags) => {
       const given = cli.afterDash ?? [];
-      if (target === undefined || command.length === 0 || (given.length === 0 && command.length > 0))
+      if (target === undefined) throw new UsageError("pod, type/name or --filename must be specified");
+      if (command.length === 0) throw new UsageError("you must specify at least one command for the container");
+      if (given.length === 0)
         throw new UsageError(
-          target === undefined
-            ? "pod or type/name must be specified: wherry exec POD -- COMMAND"
-            : 'the command must stand after "--": wherry exec POD -- COMMAND',
+          "exec [POD] [COMMAND] is not supported anymore. Use exec [POD] -- [COMMAND] instead\nSee wherry exec --help.",
         );
       const session = await cli.session();
       const pod = await findPod(cli.kinds, session, target, "exec");

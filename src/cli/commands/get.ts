@@ -60,34 +60,10 @@ export function define(cli: Cli) {
     .option("--chunk-size <number>", "objects in one request", wholeNumber, 500)
     .addHelpText("after", "\nExample:\n  wherry get pods -A -o wide")
     .action(async (args, flags) => {
-      const { namespace } = await cli.session();
-      const session = await cli.session();
-      const asks: Ask[] = [];
-      let listed = true;
-      if (flags.filename !== undefined) {
-        if (args.length > 0)
-          throw new UsageError(
-            "when paths, URLs, or stdin is provided as resource input, you may not specify resource arguments as well",
-          );
-        listed = false;
-        for (const manifest of await readManifests(cli, flags.filename, {
-          recursive: flags.recursive === true,
-          namespace,
-        }))
-          asks.push({ kind: manifest.kind, name: manifest.name, namespace: manifest.namespace });
-      } else {
-        const every = flags.allNamespaces === true;
-        for (const { kind, names } of parseTargets(cli.kinds, args, "get")) {
-          const where = !kind.namespaced || every ? undefined : namespace;
-          if (names.length > 0 && every && kind.namespaced)
-            throw new UsageError("a resource cannot be retrieved by name across all namespaces");
-          if (names.length > 0 && flags.selector !== undefined)
-            throw new UsageError("name cannot be provided when a selector is specified");
-          if (names.length > 0) listed = false;
-          for (const name of names.length > 0 ? names : [undefined]) asks.push({ kind, name, namespace: where });
-        }
-      }
       const format = await outputFormat(cli, flags);
+      const asks = await asksOf(cli, args, flags);
+      const listed = asks.some(({ name }) => name === undefined);
+      const session = await cli.session();
       if (flags.watch === true || flags.watchOnly === true) return watch(cli, session, asks, format, flags);
       if (format.type !== "table") return printObjects(cli, session, asks, format, flags, listed);
       return printTables(cli, session, asks, flags, {
@@ -100,6 +76,36 @@ export function define(cli: Cli) {
         colour: colourful(cli),
       });
     });
+}
+
+interface WhatFlags {
+  readonly filename?: readonly string[] | undefined;
+  readonly recursive?: true | undefined;
+  readonly allNamespaces?: true | undefined;
+  readonly selector?: string | undefined;
+}
+
+async function asksOf(cli: Cli, args: readonly string[], flags: WhatFlags): Promise<Ask[]> {
+  if (flags.filename !== undefined) {
+    if (args.length > 0)
+      throw new UsageError(
+        "when paths, URLs, or stdin is provided as resource input, you may not specify resource arguments as well",
+      );
+    const { namespace } = await cli.session();
+    return readManifests(cli, flags.filename, { recursive: flags.recursive === true, namespace });
+  }
+  const every = flags.allNamespaces === true;
+  const asks: Ask[] = [];
+  // A typo is told before a server is looked for.
+  for (const { kind, names } of parseTargets(cli.kinds, args, "get")) {
+    if (names.length > 0 && every && kind.namespaced)
+      throw new UsageError("a resource cannot be retrieved by name across all namespaces");
+    if (names.length > 0 && flags.selector !== undefined)
+      throw new UsageError("name cannot be provided when a selector is specified");
+    const namespace = !kind.namespaced || every ? undefined : (await cli.session()).namespace;
+    for (const name of names.length > 0 ? names : [undefined]) asks.push({ kind, name, namespace });
+  }
+  return asks;
 }
 
 function colourful(cli: Cli): boolean {

@@ -1,8 +1,8 @@
 import { configMapKind } from "../../kinds/core/config_map.ts";
 import { readObject } from "../object.ts";
-import type { Subject } from "./describer.ts";
 import { eventLines } from "./events.ts";
 import { annotationLines, pairLines } from "./lines.ts";
+import type { Subject } from "./subject.ts";
 
 export async function describeConfigMap({ api, namespace, name, nowMs }: Subject): Promise<string[]> {
   const { metadata, data = {}, binaryData = {} } = await readObject(api, configMapKind, namespace, name);

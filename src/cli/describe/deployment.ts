@@ -4,10 +4,10 @@ import type { Observed } from "../../kinds/kind.ts";
 import { selectorString } from "../../kinds/label_selector.ts";
 import { readObject } from "../object.ts";
 import { revisionAnnotation, revisionsOf } from "../rollout.ts";
-import type { Subject } from "./describer.ts";
 import { eventLines } from "./events.ts";
 import { annotationLines, longTime, pairLines } from "./lines.ts";
 import { podTemplateLines } from "./pod_template.ts";
+import type { Subject } from "./subject.ts";
 
 export async function describeDeployment({ api, namespace, name, nowMs }: Subject): Promise<string[]> {
   const deployment = await readObject(api, deploymentKind, namespace, name);

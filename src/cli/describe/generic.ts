@@ -1,8 +1,8 @@
 import { resourcePath } from "../api_connection.ts";
 import { anyObject, isRecord } from "../object.ts";
-import type { Subject } from "./describer.ts";
 import { eventLines } from "./events.ts";
 import { annotationLines, pairLines } from "./lines.ts";
+import type { Subject } from "./subject.ts";
 
 /** Any kind: its metadata, then every field under a title made of its name. */
 export async function describeGeneric({ api, kind, namespace, name, nowMs }: Subject): Promise<string[]> {

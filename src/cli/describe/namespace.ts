@@ -1,7 +1,7 @@
 import { namespaceKind } from "../../kinds/core/namespace.ts";
 import { readObject } from "../object.ts";
-import type { Subject } from "./describer.ts";
 import { annotationLines, pairLines } from "./lines.ts";
+import type { Subject } from "./subject.ts";
 
 export async function describeNamespace({ api, name }: Subject): Promise<string[]> {
   const { metadata, status } = await readObject(api, namespaceKind, undefined, name);
@@ -18,9 +18,5 @@ export async function describeNamespace({ api, name }: Subject): Promise<string[
           ...(status.conditions ?? []).map((c) => `  ${c.type}\t${c.status}\t${c.reason ?? ""}\t${c.message ?? ""}`),
         ]
       : []),
-    "",
-    "No resource quota.",
-    "",
-    "No LimitRange resource.",
   ];
 }

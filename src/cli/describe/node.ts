@@ -7,10 +7,10 @@ import { formatQuantity, parseQuantity, type Quantity } from "../../kinds/quanti
 import { isNotFound } from "../../kinds/status_error.ts";
 import type { ApiConnection } from "../api_connection.ts";
 import { readList, readObject } from "../object.ts";
-import type { Subject } from "./describer.ts";
 import { eventLines } from "./events.ts";
 import { annotationLines, longTime, pairLines } from "./lines.ts";
 import { percentOf, podAmount, sumOf } from "./pod_resources.ts";
+import type { Subject } from "./subject.ts";
 
 const rolePrefix = "node-role.kubernetes.io/";
 

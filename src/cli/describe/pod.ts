@@ -3,10 +3,10 @@ import { type Pod, podKind } from "../../kinds/core/pod.ts";
 import type { Observed } from "../../kinds/kind.ts";
 import type { DeepReadonly } from "../../kinds/schema.ts";
 import { readObject } from "../object.ts";
-import type { Subject } from "./describer.ts";
 import { eventLines } from "./events.ts";
 import { annotationLines, controlledBy, longTime, pairLines } from "./lines.ts";
 import { commandLines, imageLines, placementLines, settingLines, volumeLines } from "./pod_template.ts";
+import type { Subject } from "./subject.ts";
 
 type ContainerStatus = NonNullable<Observed<Pod>["status"]["containerStatuses"]>[number];
 type ContainerState = NonNullable<ContainerStatus["state"]>;

@@ -2,10 +2,10 @@ import { replicaSetKind } from "../../kinds/apps/replica_set.ts";
 import { podKind } from "../../kinds/core/pod.ts";
 import { selectorString } from "../../kinds/label_selector.ts";
 import { readList, readObject } from "../object.ts";
-import type { Subject } from "./describer.ts";
 import { eventLines } from "./events.ts";
 import { annotationLines, controlledBy, pairLines } from "./lines.ts";
 import { podTemplateLines } from "./pod_template.ts";
+import type { Subject } from "./subject.ts";
 
 export async function describeReplicaSet({ api, namespace, name, nowMs }: Subject): Promise<string[]> {
   const { metadata, spec, status } = await readObject(api, replicaSetKind, namespace, name);

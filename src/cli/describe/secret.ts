@@ -1,7 +1,7 @@
 import { secretKind } from "../../kinds/core/secret.ts";
 import { readObject } from "../object.ts";
-import type { Subject } from "./describer.ts";
 import { annotationLines, pairLines } from "./lines.ts";
+import type { Subject } from "./subject.ts";
 
 /** Sizes, never contents. */
 export async function describeSecret({ api, namespace, name }: Subject): Promise<string[]> {

@@ -2,9 +2,9 @@ import { serviceKind } from "../../kinds/core/service.ts";
 import { endpointSliceKind } from "../../kinds/discovery/endpoint_slice.ts";
 import { selectorString } from "../../kinds/label_selector.ts";
 import { readList, readObject } from "../object.ts";
-import type { Subject } from "./describer.ts";
 import { eventLines } from "./events.ts";
 import { annotationLines, pairLines } from "./lines.ts";
+import type { Subject } from "./subject.ts";
 
 /** So many addresses are shown; the rest is counted. */
 const shownEndpoints = 3;
