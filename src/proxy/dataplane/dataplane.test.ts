@@ -29,10 +29,10 @@ class RememberedNetwork implements HostNetwork {
     if (this.failure) throw this.failure;
     this.views.push(view);
   }
-  async restore(): Promise<boolean> {
+  async restore(): Promise<readonly string[]> {
     this.restored++;
     if (this.failure) throw this.failure;
-    return true;
+    return ["route"];
   }
   async remove(): Promise<void> {
     this.removed++;
@@ -272,13 +272,16 @@ describe("the data plane", () => {
     network.failure = new Error("nft went away");
     await clock.advance(2000);
     expect(network.restored).toBe(1);
-    expect(warnings).toEqual(["Cannot check the kernel rules"]);
+    expect(warnings).toEqual(["Cannot check the kernel rules: nft went away"]);
+    await clock.advance(30_000);
+    expect(warnings).toHaveLength(1);
     network.failure = undefined;
     await clock.advance(30_000);
-    expect(network.restored).toBe(2);
+    expect(network.restored).toBe(3);
+    expect(warnings[1]).toBe("Restored what something else had removed: route");
     under.disown();
     await clock.advance(90_000);
-    expect(network.restored).toBe(2);
+    expect(network.restored).toBe(3);
     expect(network.removed).toBe(0);
   });
 });

@@ -56,6 +56,7 @@ export class Dataplane {
   readonly #draining = new Set<TcpListener>();
   #generation = 0;
   #preparedCidr = "";
+  #complaint = "";
   #queue: Promise<unknown> = Promise.resolve();
   #restoring: Timer | undefined;
   #ownsRules = true;
@@ -197,17 +198,27 @@ export class Dataplane {
   }
 
   #restoreLater(): void {
-    const { clock, network, log, restoreEveryMs = 30_000 } = this.#options;
+    const { clock, restoreEveryMs = 30_000 } = this.#options;
     this.#restoring = clock.schedule(restoreEveryMs, () => {
-      this.#inTurn(async () => {
-        if (!this.#ownsRules) return;
-        if (await network.restore()) log.warn("Something had removed our kernel rules or route; they are back");
-      })
-        .catch((error: unknown) => log.error("Cannot check the kernel rules", { error: describeError(error) }))
-        .finally(() => {
-          if (this.#ownsRules) this.#restoreLater();
-        });
+      this.#inTurn(() => this.#restore()).finally(() => {
+        if (this.#ownsRules) this.#restoreLater();
+      });
     });
+  }
+
+  async #restore(): Promise<void> {
+    const { network, log } = this.#options;
+    if (!this.#ownsRules) return;
+    let complaint = "";
+    try {
+      const missing = await network.restore();
+      if (missing.length > 0) complaint = `Restored what something else had removed: ${missing.join(", ")}`;
+    } catch (error) {
+      complaint = `Cannot check the kernel rules: ${describeError(error)}`;
+    }
+    // Once: what goes on for days must not fill the disk.
+    if (complaint !== "" && complaint !== this.#complaint) log.warn(complaint);
+    this.#complaint = complaint;
   }
 }
 

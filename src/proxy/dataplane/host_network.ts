@@ -8,8 +8,8 @@ export interface HostNetwork {
   prepare(serviceCidr: string, privateAddress: string): Promise<void>;
   /** Makes the kernel do `view`: all of it, or nothing and an error. Cheap when little or nothing has changed. */
   apply(view: KernelView): Promise<void>;
-  /** Restores what others have removed since. True when something was missing. */
-  restore(): Promise<boolean>;
+  /** Restores what others have removed since; returns what was missing, for people. */
+  restore(): Promise<readonly string[]>;
   /** Takes table, route and address away. */
   remove(): Promise<void>;
 }
@@ -57,26 +57,25 @@ export class LinuxNetwork implements HostNetwork {
     else await forgetFlows(current, view);
   }
 
-  async restore(): Promise<boolean> {
+  async restore(): Promise<readonly string[]> {
     const view = this.#current;
-    if (view === undefined) return false;
-    const table: readonly [string, ...string[]] = [
-      "nft",
-      "list",
-      "chain",
-      "ip",
-      tableName(view.serviceCidr),
-      "refuse_output",
-    ];
-    const present = await run(table).then(
+    if (view === undefined) return [];
+    const missing: string[] = [];
+    const table = tableName(view.serviceCidr);
+    const present = await run(["nft", "list", "chain", "ip", table, "refuse_output"]).then(
       (text) => text.includes("jump refuse"),
       () => false,
     );
-    if (!present) await run(["nft", "-f", "-"], wholeTable(view));
+    if (!present) {
+      missing.push(`nft table ${table}`);
+      await run(["nft", "-f", "-"], wholeTable(view));
+    }
     const route = await run(["ip", "-4", "route", "show", view.serviceCidr, "proto", String(routeProtocol)]);
-    if (route.trim() === "") await this.prepare(view.serviceCidr, view.privateAddress);
-    const wasClosed = await acceptOnInput(view.privateAddress);
-    return !present || route.trim() === "" || wasClosed;
+    if (route.trim() === "") {
+      missing.push(`route ${view.serviceCidr}`);
+      await this.prepare(view.serviceCidr, view.privateAddress);
+    } else if (await acceptOnInput(view.privateAddress)) missing.push("rule in iptables' INPUT");
+    return missing;
   }
 
   async remove(): Promise<void> {
