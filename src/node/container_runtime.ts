@@ -151,6 +151,8 @@ export interface ObservedContainer {
 export interface RuntimeEvent {
   readonly type: "started" | "died" | "removed" | "other";
   readonly podUid: string;
+  /** Which container or sandbox; absent where the event is about none. */
+  readonly containerId?: string;
 }
 
 export interface ObservedImage {

@@ -432,7 +432,10 @@ class DockerRuntime implements ContainerRuntime {
           const event = EngineEvent.parse(value);
           const type = types[event.Action ?? event.status ?? ""];
           // Of an exec or an oom nothing follows for the kubelet: `die` comes too.
-          if (type !== undefined) yield { type, podUid: event.Actor?.Attributes[labels.podUid] ?? "" };
+          if (type !== undefined) {
+            const { ID: containerId, Attributes } = event.Actor ?? {};
+            yield { type, podUid: Attributes?.[labels.podUid] ?? "", ...(containerId ? { containerId } : {}) };
+          }
         }
       } catch (error) {
         if (!signal.aborted) log.debug("the stream of the engine's events broke", { error: describeError(error) });

@@ -64,7 +64,7 @@ export const InspectedExec = z.object({
 export const EngineEvent = z.object({
   status: z.string().optional(),
   Action: z.string().optional(),
-  Actor: z.object({ Attributes: stringMap }).optional(),
+  Actor: z.object({ ID: z.string().optional(), Attributes: stringMap }).optional(),
 });
 export const Progress = z.object({
   error: z.string().optional(),

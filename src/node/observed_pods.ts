@@ -6,7 +6,7 @@ import type { PodIdentity } from "./docker_names.ts";
 import type { PodObservation } from "./pod_actions.ts";
 
 export interface ObservedPodsOptions {
-  readonly runtime: ContainerRuntime;
+  readonly runtime: Pick<ContainerRuntime, "list" | "events">;
   readonly clock: Clock;
   readonly log: Log;
   /** Something of this pod is other than before. */
@@ -127,10 +127,34 @@ export class ObservedPods {
   async #followEvents(signal: AbortSignal): Promise<void> {
     const { runtime, log } = this.#options;
     try {
-      for await (const _ of runtime.events(signal)) this.refresh().catch(() => undefined);
+      for await (const { type, containerId } of runtime.events(signal)) {
+        if (type === "died" && containerId !== undefined) this.#afterDeath(containerId, signal);
+        else this.refresh().catch(() => undefined);
+      }
     } catch (error) {
       if (!signal.aborted) log.error("the engine's events ended; polling goes on", { error: describeError(error) });
     }
+  }
+
+  /** Docker tells of a death before its own list knows (seen on 20.10): asks again until the list agrees, or gives up. */
+  async #afterDeath(id: string, signal: AbortSignal): Promise<void> {
+    for (let pauseMs = 10; pauseMs <= 5000 && !signal.aborted; pauseMs *= 2) {
+      try {
+        await this.refresh();
+      } catch {
+        // The engine is away: whoever asks next, or the poll, lists again.
+        return;
+      }
+      if (!this.#runs(id)) return;
+      await sleep(this.#options.clock, pauseMs, signal);
+    }
+  }
+
+  #runs(id: string): boolean {
+    for (const { observation } of this.#entries.values())
+      for (const one of [...observation.sandboxes, ...observation.containers])
+        if (one.id === id) return one.state === "running";
+    return false;
   }
 
   async #poll(signal: AbortSignal): Promise<void> {
