@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
+import { join } from "node:path";
 import Docker from "dockerode";
-import { loadTestImages } from "../../scripts/test_images.ts";
 import type { Log } from "../env/log.ts";
 import { realClock } from "../env/real/clock.ts";
 import { RuntimeError } from "./container_runtime.ts";
@@ -27,8 +28,10 @@ if (!answers) {
   test.skip(`no Docker Engine answers at ${dockerHost}: the contract is not checked on a real one`, () => {});
 } else {
   const clusters: string[] = [];
-  beforeAll(async () => {
-    await loadTestImages(engine);
+  beforeAll(() => {
+    const script = join(import.meta.dirname, "..", "..", "scripts", "test_images.ts");
+    const made = spawnSync(process.execPath, [script], { encoding: "utf8" });
+    expect(made.stderr).toBe("");
   });
   afterAll(async () => {
     for (const cluster of clusters) {

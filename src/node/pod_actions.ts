@@ -50,6 +50,8 @@ export interface PodPlan {
   /** Make a sandbox with this attempt, then start. */
   readonly createSandbox?: number;
   readonly kill: readonly ContainerKill[];
+  /** Containers that were made for a sandbox that is gone and never ran: away first, their attempts are used again. */
+  readonly discard: readonly string[];
   readonly start: readonly ContainerStart[];
   /** Containers that wait for their back-off. */
   readonly backingOff: readonly string[];
@@ -102,6 +104,7 @@ export function planPod(input: PlanInput): PodPlan {
   const sandbox = runningSandbox(observed);
   const fresh = sandbox === undefined;
   const kill: ContainerKill[] = [];
+  const discard: string[] = [];
   const backingOff: string[] = [];
   let againMs: number | undefined;
   const again = (ms: number) => {
@@ -116,6 +119,10 @@ export function planPod(input: PlanInput): PodPlan {
     if (here && latest.state === "running") return undefined;
     // Made by a run that ended before it could start it.
     if (here && latest.state === "created") return { container, attempt: latest.attempt, init };
+    if (latest.state === "created") {
+      discard.push(latest.id);
+      return { container, attempt: latest.attempt, init };
+    }
     const attempt = latest.attempt + 1;
     // A new sandbox runs its init containers from the start, and ends what ran in the old one.
     if (!here && init) return { container, attempt, init };
@@ -181,6 +188,7 @@ export function planPod(input: PlanInput): PodPlan {
     stopSandboxes,
     ...(wantsSandbox ? { createSandbox: attempts.length === 0 ? 0 : Math.max(...attempts) + 1 } : {}),
     kill,
+    discard,
     start,
     backingOff,
     ...garbage(pod, observed, sandbox),

@@ -245,6 +245,7 @@ export class PodWorker {
       this.#prober.stop();
       await this.#stopSandboxes(plan.stopSandboxes);
     }
+    for (const id of plan.discard) await this.#context.runtime.removeContainer(id);
     if (plan.createSandbox !== undefined || plan.start.length > 0) {
       const later = await this.#start(pod, plan, signal);
       againMs = soonest(againMs, later);
