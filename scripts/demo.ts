@@ -62,14 +62,29 @@ function writeState(state: State): void {
   writeFileSync(statePath, `${JSON.stringify(state)}\n`, { mode: 0o600 });
 }
 
+function environment(): NodeJS.ProcessEnv {
+  return { ...process.env, KUBECONFIG: kubeconfig, PATH: `${join(root, "dist")}:${process.env.PATH}` };
+}
+
 /** Shows a command as a person would type it, and what it prints; ends the demonstration when it fails. */
 function step(command: string): string {
-  console.log(`\n$ ${command}`);
-  const env = { ...process.env, KUBECONFIG: kubeconfig, PATH: `${join(root, "dist")}:${process.env.PATH}` };
-  const { status, stdout, stderr } = spawnSync("sh", ["-c", command], { encoding: "utf8", env, timeout: 180_000 });
+  console.log(`\n$ ${command.replaceAll("\n", "\n$ ")}`);
+  const { status, stdout, stderr } = spawnSync("sh", ["-c", command], {
+    encoding: "utf8",
+    env: environment(),
+    timeout: 180_000,
+  });
   process.stdout.write(stdout + stderr);
   if (status !== 0) throw new Error(`"${command}" ended with ${status}; the node's log is ${logPath}`);
   return stdout;
+}
+
+/** Tries a command, unseen, until it succeeds, for 20 s at most; `step` then shows it, and what is wrong with it. */
+async function eventually(command: string): Promise<void> {
+  for (let tries = 0; tries < 40; tries++) {
+    if (spawnSync("sh", ["-c", command], { env: environment(), timeout: 30_000 }).status === 0) return;
+    await delay(200);
+  }
 }
 
 /** As `step`, unseen. */
@@ -193,9 +208,10 @@ async function up(): Promise<void> {
   step("docker ps --format '{{.Names}}' | grep ^k8s_");
   step("wherry expose deployment nginx --port=8080 --target-port=80");
   step("wherry get svc nginx");
-  const page = step(
-    "ip=$(wherry get svc nginx --template={{.spec.clusterIP}}); curl -sS --retry 5 --retry-connrefused http://$ip:8080/",
-  );
+  // The endpoint reaches the proxy a moment later: a person types slower than this does.
+  const fetched = "curl -sS http://$(wherry get svc nginx --template={{.spec.clusterIP}}):8080/";
+  await eventually(`${fetched} --max-time 1`);
+  const page = step(`ip=$(wherry get svc nginx --template={{.spec.clusterIP}})\ncurl -sS http://$ip:8080/`);
   if (!page.includes("Welcome to nginx")) throw new Error("the page is not nginx's welcome page");
 
   console.log("");

@@ -122,7 +122,8 @@ export function statusError(code: number, body: string): StatusError {
   } catch {
     status = undefined;
   }
-  if (isRecord(status) && status.kind === "Status") {
+  // The Status that ends an exec comes without its kind.
+  if (isRecord(status) && (status.kind === "Status" || status.status === "Failure")) {
     const { message, reason, details } = status;
     return new StatusError(
       typeof status.code === "number" ? status.code : code,

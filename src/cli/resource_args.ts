@@ -28,11 +28,16 @@ export function parseTargets(kinds: KindRegistry, args: readonly string[], verb:
   if (args.some((arg) => arg.includes("/"))) return parsePairs(kinds, args, verb);
   const targets: Target[] = [];
   for (const word of first.split(",").filter((part) => part !== "")) {
-    const category = names.length === 0 ? kinds.inCategory(word.toLowerCase()) : [];
+    const category = names.length === 0 ? inOrder(kinds.inCategory(word.toLowerCase())) : [];
     if (category.length > 0) for (const kind of category) targets.push({ kind, names: [] });
     else targets.push({ kind: kindOf(kinds, word), names });
   }
   return targets;
+}
+
+/** The core first, then by group, and by name within a group: the order of discovery. */
+function inOrder(kinds: readonly AnyKind[]): AnyKind[] {
+  return [...kinds].sort((a, b) => (a.group === b.group ? (a.plural < b.plural ? -1 : 1) : a.group < b.group ? -1 : 1));
 }
 
 function parsePairs(kinds: KindRegistry, args: readonly string[], verb: string): Target[] {

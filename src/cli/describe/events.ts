@@ -32,7 +32,8 @@ export async function eventLines(api: ApiConnection, about: About, nowMs: number
     "  ----\t------\t----\t----\t-------",
     ...found.map((event) => {
       const from = event.source?.component || event.reportingComponent || "";
-      const message = (event.message ?? "").trim().replaceAll("\n", " ");
+      const place = event.involvedObject.fieldPath ? `${event.involvedObject.fieldPath}: ` : "";
+      const message = place + (event.message ?? "").trim().replaceAll("\n", " ");
       return `  ${event.type}\t${event.reason}\t${eventAge(event, nowMs)}\t${from}\t${message}`;
     }),
   ];
