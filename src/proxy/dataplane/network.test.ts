@@ -348,8 +348,11 @@ describe.skipIf(missing !== undefined)("the proxy in network namespaces", () => 
   test("uninstall leaves nothing: no process, table, route, address or file", async () => {
     const { pid } = link;
     link.close();
-    await stopProxy(directory, { clock: realClock, log: silent });
+    const complaints: string[] = [];
+    const log = { ...silent, warn: (message: string) => void complaints.push(message) };
+    await stopProxy(directory, { clock: realClock, log });
     await until(() => !alive(pid));
+    expect(complaints).toEqual([]);
     const ruleset = nft(host, "list ruleset");
     expect(ruleset).not.toContain("wherry");
     expect(ruleset).not.toContain("169.254.43.1");

@@ -85,7 +85,8 @@ export async function runProxyProcess(options: ProxyProcessOptions): Promise<voi
         ending = true;
         log.info("Shutting down", { drainMs: request.drainMs, removeRules: request.removeRules });
         await dataplane.stop({ removeRules: request.removeRules });
-        finish(request.drainMs);
+        // After the answer has gone out.
+        clock.schedule(0, () => finish(request.drainMs));
         return {};
       case "retire":
         if (ending) throw new Error("Cannot retire: it is being shut down");

@@ -224,6 +224,11 @@ export async function stopProxy(path: string, options: StopProxyOptions): Promis
   directory.remove();
 }
 
+/** Why a process ended, in its own words, if its log is still there. */
 function lastLine(path: string): string {
-  return readFileSync(path, "utf8").trimEnd().split("\n").at(-1)?.slice(0, 500) ?? "";
+  try {
+    return readFileSync(path, "utf8").trimEnd().split("\n").at(-1)?.slice(0, 500) ?? "";
+  } catch {
+    return "its log is gone";
+  }
 }
