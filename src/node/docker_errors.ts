@@ -33,7 +33,8 @@ export function engineError(action: string, error: unknown, phase: "start" | "ot
     return "Unknown";
   })();
   const why = statusCode === undefined ? `the Docker Engine does not answer: ${message}` : message;
-  return new RuntimeError(code, `Cannot ${action}: ${why}`, error);
+  // The Engine's words are in the message: as a cause they would be said twice.
+  return new RuntimeError(code, `Cannot ${action}: ${why}`);
 }
 
 /** The text of a failed pull: does the registry not have the image, or does it not answer? */

@@ -391,6 +391,13 @@ export class PodWorker {
     const { runtime, podNetwork, addresses, nodeIp } = this.#context;
     const { uid } = this.identity;
     try {
+      const hostPorts = pod.spec.containers.flatMap(({ ports = [] }) =>
+        ports.flatMap(({ hostPort }) => hostPort ?? []),
+      );
+      if (hostPorts.length > 0 && !pod.spec.hostNetwork) {
+        const text = `host ports are not supported yet: ${hostPorts.join(", ")} of the node will not lead to this pod`;
+        this.#event("Warning", "HostPortNotSupported", text);
+      }
       const address = pod.spec.hostNetwork ? undefined : addresses.take(uid);
       const podIp = address?.split("/")[0] ?? nodeIp;
       this.#volumes = undefined;
@@ -511,8 +518,15 @@ export class PodWorker {
     const { files } = this.#context;
     const root = this.#root();
     const mounts = volumeMounts(pod, container, paths, env);
-    for (const { hostPath, readOnly } of mounts)
-      if (!readOnly && (await files.kindOf(hostPath)) === undefined) await files.makeDirectory(hostPath, 0o755);
+    for (const [index, { hostPath }] of mounts.entries()) {
+      const name = container.volumeMounts?.[index]?.name;
+      const volume = pod.spec.volumes?.find((one) => one.name === name);
+      if (!volume || (!volume.emptyDir && !volume.hostPath)) continue;
+      if ((await files.kindOf(hostPath)) !== undefined) continue;
+      // A subPath that is not there yet is open to whom its volume is open to.
+      const group = volume.emptyDir ? pod.spec.securityContext?.fsGroup : undefined;
+      await files.makeDirectory(hostPath, volume.emptyDir ? (group === undefined ? 0o777 : 0o2777) : 0o755, group);
+    }
     const taken = new Set(mounts.map(({ containerPath }) => containerPath));
     const own: readonly [string, string][] = [
       [`${root}/etc-hosts`, "/etc/hosts"],
