@@ -1,4 +1,5 @@
 import { connect } from "node:net";
+import type { Clock } from "../../env/clock.ts";
 import { type Hello, maxLineBytes, parseHello, parseReply, type Reply, type Request } from "./control_protocol.ts";
 import { LineReader } from "./lines.ts";
 
@@ -11,13 +12,20 @@ export interface ControlConnection {
   readonly hello: Hello;
   /** Rejects with the proxy's words, or when the connection breaks first. */
   request(question: Question): Promise<Answer>;
+  readonly isOpen: boolean;
   /** Resolves when the connection is gone, for whatever reason. */
   readonly closed: Promise<void>;
   close(): void;
 }
 
-/** Resolves when the proxy has said hello. Rejects with the system's code (ENOENT, ECONNREFUSED) when nobody is there. */
-export function connectControl(path: string): Promise<ControlConnection> {
+/** A proxy that says nothing for so long (it is stopped, or no proxy) counts as not there. */
+const helloLimitMs = 3000;
+
+/**
+ * Resolves when the proxy has said hello. Rejects with the system's code (ENOENT, ECONNREFUSED) when nobody is there, and
+ * after 3 s of silence.
+ */
+export function connectControl(path: string, clock: Clock): Promise<ControlConnection> {
   const socket = connect({ path });
   const reader = new LineReader(maxLineBytes);
   const waiting = new Map<number, { resolve(answer: Answer): void; reject(error: Error): void }>();
@@ -27,10 +35,24 @@ export function connectControl(path: string): Promise<ControlConnection> {
   let nextId = 1;
   let failure = new Error(`The proxy closed its control socket ${path}`);
 
+  const limit = clock.schedule(helloLimitMs, () => {
+    failure = new Error(`The proxy behind ${path} said nothing for ${helloLimitMs / 1000} s`);
+    socket.destroy();
+  });
+
   const receive = (line: string) => {
     if (!greeted) {
       greeted = true;
-      hello.resolve({ hello: parseHello(line), request, closed: closed.promise, close: () => socket.destroy() });
+      limit.cancel();
+      hello.resolve({
+        hello: parseHello(line),
+        request,
+        closed: closed.promise,
+        close: () => socket.destroy(),
+        get isOpen() {
+          return !socket.destroyed;
+        },
+      });
       return;
     }
     const reply = parseReply(line);
@@ -60,6 +82,7 @@ export function connectControl(path: string): Promise<ControlConnection> {
   });
   socket.on("end", () => socket.destroy());
   socket.on("close", () => {
+    limit.cancel();
     hello.reject(failure);
     for (const { reject } of waiting.values()) reject(failure);
     waiting.clear();

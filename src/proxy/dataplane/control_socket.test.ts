@@ -4,6 +4,8 @@ import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Log } from "../../env/log.ts";
+import { realClock } from "../../env/real/clock.ts";
+import { VirtualClock } from "../../sim/clock.ts";
 import { connectControl } from "./control_client.ts";
 import { checkState, type Request } from "./control_protocol.ts";
 import { type ControlServer, serveControl } from "./control_socket.ts";
@@ -73,7 +75,7 @@ describe("the control socket", () => {
   }
 
   test("says hello, answers each request with its own id, and tells failures in words", async () => {
-    const connection = await connectControl(path);
+    const connection = await connectControl(path, realClock);
     expect(connection.hello).toEqual({ protocol: 1, version: "1.2.3", pid: 42 });
     const answers = await Promise.all([
       connection.request({ type: "status" }),
@@ -95,7 +97,7 @@ describe("the control socket", () => {
 
   test("a state of 4 MB passes whole", async () => {
     const listeners = Array.from({ length: 20_000 }, (_, n) => ({ ...state.listeners[0], key: `default/s-${n}:/TCP` }));
-    const connection = await connectControl(path);
+    const connection = await connectControl(path, realClock);
     await connection.request({ type: "apply", state: checkState({ ...state, listeners }) });
     expect(requests[0]).toMatchObject({ type: "apply", state: { listeners } });
     connection.close();
@@ -123,13 +125,13 @@ describe("the control socket", () => {
   });
 
   test("a fifth client is turned away, and let in when there is room", async () => {
-    const four = await Promise.all(Array.from({ length: 4 }, () => connectControl(path)));
-    await expect(connectControl(path)).rejects.toThrow("closed its control socket");
+    const four = await Promise.all(Array.from({ length: 4 }, () => connectControl(path, realClock)));
+    await expect(connectControl(path, realClock)).rejects.toThrow("closed its control socket");
     four[0]?.close();
     await four[0]?.closed;
     let fifth: Awaited<ReturnType<typeof connectControl>> | undefined;
     await until(() => {
-      connectControl(path).then(
+      connectControl(path, realClock).then(
         (connection) => {
           fifth ??= connection;
           if (fifth !== connection) connection.close();
@@ -141,12 +143,26 @@ describe("the control socket", () => {
     for (const connection of [...four, fifth]) connection?.close();
   });
 
+  test("a server that says no hello is given up", async () => {
+    const clock = new VirtualClock();
+    const mute = net.createServer();
+    const mutePath = join(directory, "mute.sock");
+    await new Promise<void>((resolve) => mute.listen(mutePath, resolve));
+    const outcome = connectControl(mutePath, clock).then(
+      () => "connected",
+      (error: Error) => error.message,
+    );
+    await clock.advance(3000);
+    expect(await outcome).toBe(`The proxy behind ${mutePath} said nothing for 3 s`);
+    mute.close();
+  });
+
   test("a request that breaks off with the server is rejected", async () => {
-    const connection = await connectControl(path);
+    const connection = await connectControl(path, realClock);
     server.close();
     await connection.closed;
     await expect(connection.request({ type: "status" })).rejects.toThrow();
-    await expect(connectControl(path)).rejects.toThrow();
+    await expect(connectControl(path, realClock)).rejects.toThrow();
   });
 });
 

@@ -33,6 +33,8 @@ const startTimeoutMs = 10_000;
 const pollMs = 20;
 const firstPauseMs = 50;
 const longestPauseMs = 5000;
+/** A whole table of thousands of Services takes a second. */
+const answerLimitMs = 20_000;
 const logLimitBytes = 4 * 1024 * 1024;
 
 /**
@@ -103,11 +105,20 @@ class Link implements ProxyConnection {
       this.#waiters = this.#waiters.filter((waiter) => waiter.generation > state.generation);
       for (const waiter of answered) settleOne(waiter);
     };
+    const { clock, log } = this.#options;
+    const limit = clock.schedule(answerLimitMs, () => {
+      log.warn("The proxy does not answer; connecting anew", { pid: connection.hello.pid, waitedMs: answerLimitMs });
+      connection.close();
+    });
     connection.request({ type: "apply", state }).then(
-      () => settle((waiter) => waiter.resolve()),
+      () => {
+        limit.cancel();
+        settle((waiter) => waiter.resolve());
+      },
       (error: Error) => {
+        limit.cancel();
         // A broken connection answers nothing: the state is sent again on the next one.
-        if (this.#connection === connection) settle((waiter) => waiter.reject(error));
+        if (connection.isOpen) settle((waiter) => waiter.reject(error));
       },
     );
   }
@@ -144,7 +155,7 @@ class Link implements ProxyConnection {
   /** A connection to a proxy of our version, started if need be. */
   async #ensure(): Promise<ControlConnection> {
     const { clock, version, log } = this.#options;
-    const running = await connectControl(this.#directory.socketPath).catch(() => undefined);
+    const running = await connectControl(this.#directory.socketPath, clock).catch(() => undefined);
     if (running !== undefined) {
       if (running.hello.protocol === protocolVersion && running.hello.version === version) return running;
       log.info("Replacing the proxy of another version", { running: running.hello.version, wanted: version });
@@ -155,7 +166,7 @@ class Link implements ProxyConnection {
     const giveUpMs = clock.monotonicMs() + startTimeoutMs;
     while (clock.monotonicMs() < giveUpMs && !this.#closing.signal.aborted) {
       await sleep(clock, pollMs, this.#closing.signal);
-      const connection = await connectControl(this.#directory.socketPath).catch(() => undefined);
+      const connection = await connectControl(this.#directory.socketPath, clock).catch(() => undefined);
       if (connection !== undefined) return connection;
       if (started.failure !== undefined) throw started.failure;
     }
@@ -204,7 +215,7 @@ export async function stopProxy(path: string, options: StopProxyOptions): Promis
   const { clock, log, drainMs = 0 } = options;
   const directory = new ProxyDirectory(path);
   const last = directory.readState(log);
-  const running = await connectControl(directory.socketPath).catch(() => undefined);
+  const running = await connectControl(directory.socketPath, clock).catch(() => undefined);
   let removed = false;
   if (running !== undefined) {
     await running.request({ type: "shutdown", drainMs, removeRules: true }).then(
