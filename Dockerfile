@@ -1,0 +1,19 @@
+# The same node as a container, from nothing but this machine: no base image, no registry.
+#
+#   ./scripts/build.sh                          dist/wherry
+#   bun scripts/container_root.ts               dist/root: ip, nft, nsenter and their libraries, from Debian's packages
+#   docker build -t wherry .
+#   docker run -d --name wherry --privileged --net=host --pid=host \
+#     -v /var/run/docker.sock:/var/run/docker.sock \
+#     -v /var/lib/wherry:/var/lib/wherry:rshared \
+#     wherry up
+#
+# The data directory has the same path inside as outside: the Engine mounts the pods' volumes by it.
+FROM scratch
+COPY dist/root/ /
+COPY dist/wherry /usr/local/bin/wherry
+ENV PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/tmp
+VOLUME /var/lib/wherry
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["/usr/local/bin/wherry"]
+CMD ["up"]
