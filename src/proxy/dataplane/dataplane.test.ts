@@ -83,9 +83,7 @@ describe("the data plane", () => {
     });
   }
 
-  function dataplane(
-    options: { ports?: PortMemory; clock?: VirtualClock; warnings?: string[]; maxConnections?: number } = {},
-  ) {
+  function dataplane(options: { ports?: PortMemory; clock?: VirtualClock; warnings?: string[] } = {}) {
     const network = new RememberedNetwork();
     const note = (message: string) => void options.warnings?.push(message);
     const log: Log = { debug() {}, info() {}, warn: note, error: note, with: () => log };
@@ -97,7 +95,8 @@ describe("the data plane", () => {
       clock: options.clock ?? realClock,
       log,
       privateAddress: address,
-      maxConnections: options.maxConnections ?? 100,
+      maxConnections: 100,
+      maxFlows: 100,
     });
     cleanUps.push(async () => {
       await under.stop({ removeRules: false });

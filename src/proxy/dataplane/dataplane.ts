@@ -7,7 +7,7 @@ import { kernelView } from "./kernel_rules.ts";
 import type { PortMemory } from "./port_memory.ts";
 import type { TcpSockets } from "./stream.ts";
 import { type ConnectionBudget, listenTcp, type TcpListener } from "./tcp.ts";
-import { listenUdp, type UdpListener } from "./udp.ts";
+import { type FlowBudget, listenUdp, type UdpListener } from "./udp.ts";
 import type { UdpSockets } from "./udp_sockets.ts";
 
 export interface DataplaneOptions {
@@ -20,6 +20,8 @@ export interface DataplaneOptions {
   /** Where the private sockets are bound. */
   readonly privateAddress?: string;
   readonly maxConnections: number;
+  /** UDP clients at a time. */
+  readonly maxFlows: number;
   /** How often what others removed is looked for. */
   readonly restoreEveryMs?: number;
 }
@@ -51,6 +53,7 @@ export class Dataplane {
   readonly #options: DataplaneOptions;
   readonly #address: string;
   readonly #budget: ConnectionBudget;
+  readonly #flows: FlowBudget;
   readonly #live = new Map<string, Live>();
   /** TCP listeners that are stopped, but have connections. */
   readonly #draining = new Set<TcpListener>();
@@ -65,18 +68,17 @@ export class Dataplane {
     this.#options = options;
     this.#address = options.privateAddress ?? defaultPrivateAddress;
     this.#budget = { limit: options.maxConnections, open: 0, refused: 0 };
+    this.#flows = { limit: options.maxFlows, open: 0 };
     this.#restoreLater();
   }
 
   get status(): DataplaneStatus {
-    let flows = 0;
-    for (const { udp } of this.#live.values()) flows += udp?.flows ?? 0;
     return {
       generation: this.#generation,
       listeners: this.#live.size,
       connections: this.#budget.open,
       refusedConnections: this.#budget.refused,
-      flows,
+      flows: this.#flows.open,
     };
   }
 
@@ -183,7 +185,9 @@ export class Dataplane {
       this.#live.set(listener.key, { listener, balancer, port: opened.port, tcp: opened });
       ports.remember(frontend, opened.port);
     } else {
-      const opened = await bind((port) => listenUdp({ sockets: udp, clock, address, port, balancer }));
+      const opened = await bind((port) =>
+        listenUdp({ sockets: udp, clock, address, port, balancer, budget: this.#flows }),
+      );
       this.#live.set(listener.key, { listener, balancer, port: opened.port, udp: opened });
       ports.remember(frontend, opened.port);
     }

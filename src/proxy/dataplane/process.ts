@@ -43,7 +43,7 @@ export async function runProxyProcess(options: ProxyProcessOptions): Promise<voi
     ports,
     clock,
     log,
-    maxConnections: connectionLimit(),
+    ...limits(),
     ...(options.privateAddress === undefined ? {} : { privateAddress: options.privateAddress }),
     ...(options.restoreEveryMs === undefined ? {} : { restoreEveryMs: options.restoreEveryMs }),
   });
@@ -121,12 +121,14 @@ export async function runProxyProcess(options: ProxyProcessOptions): Promise<voi
   log.info("Proxy ended");
 }
 
-/** Each connection holds two descriptors; some are for listeners, flows and tools. */
-function connectionLimit(): number {
+/** A connection holds two descriptors, a flow one; the rest is for listeners, files and tools. */
+function limits(): { maxConnections: number; maxFlows: number } {
+  let descriptors = 1024;
   try {
-    const soft = /^Max open files\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8"))?.[1];
-    return Math.max(64, Math.floor((Number(soft ?? 1024) - 256) * 0.45));
+    descriptors = Number(/^Max open files\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8"))?.[1] ?? 1024);
   } catch {
-    return 1000;
+    // No Linux: what POSIX systems usually give.
   }
+  const free = Math.max(descriptors - 256, 256);
+  return { maxConnections: Math.floor(free * 0.35), maxFlows: Math.floor(free * 0.15) };
 }

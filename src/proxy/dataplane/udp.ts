@@ -3,6 +3,12 @@ import type { Balancer } from "../balancer.ts";
 import type { EndpointAddress } from "../state.ts";
 import type { UdpSocket, UdpSockets } from "./udp_sockets.ts";
 
+/** How many flows the process may have, over all listeners; each costs one file descriptor. */
+export interface FlowBudget {
+  readonly limit: number;
+  open: number;
+}
+
 export interface UdpListenerOptions {
   readonly sockets: UdpSockets;
   readonly clock: Clock;
@@ -12,7 +18,8 @@ export interface UdpListenerOptions {
   readonly balancer: Balancer;
   /** A flow ends when neither side has said anything for so long. */
   readonly idleMs?: number;
-  /** Clients served at a time; the one that was silent longest makes room. Each costs one file descriptor. */
+  readonly budget: FlowBudget;
+  /** Clients served at a time; the one that was silent longest makes room. */
   readonly maxFlows?: number;
 }
 
@@ -47,7 +54,7 @@ class Flow {
 }
 
 export async function listenUdp(options: UdpListenerOptions): Promise<UdpListener> {
-  const { sockets, clock, balancer } = options;
+  const { sockets, clock, balancer, budget } = options;
   const idleMs = options.idleMs ?? 60_000;
   const maxFlows = options.maxFlows ?? 4096;
   const flows = new Map<string, Flow>();
@@ -57,6 +64,7 @@ export async function listenUdp(options: UdpListenerOptions): Promise<UdpListene
   const end = (key: string, flow: Flow) => {
     if (flow.ended) return;
     flow.ended = true;
+    budget.open--;
     flows.delete(key);
     flow.socket?.close();
   };
@@ -74,11 +82,14 @@ export async function listenUdp(options: UdpListenerOptions): Promise<UdpListene
   const start = (key: string, client: EndpointAddress): Flow | undefined => {
     const endpoint = balancer.pick(client.address);
     if (endpoint === undefined) return undefined;
-    if (flows.size >= maxFlows) {
+    if (flows.size >= maxFlows || budget.open >= budget.limit) {
       let oldest: [string, Flow] | undefined;
       for (const entry of flows) if (oldest === undefined || entry[1].lastMs < oldest[1].lastMs) oldest = entry;
-      if (oldest !== undefined) end(...oldest);
+      // Others have all of the budget: the client tries again, as UDP clients do.
+      if (oldest === undefined) return undefined;
+      end(...oldest);
     }
+    budget.open++;
     const flow = new Flow(client, endpoint, clock.monotonicMs());
     flows.set(key, flow);
     sweepLater();
@@ -127,6 +138,7 @@ export async function listenUdp(options: UdpListenerOptions): Promise<UdpListene
       for (const [key, flow] of flows) if (!balancer.has(flow.endpoint)) end(key, flow);
     },
     close() {
+      if (closed) return;
       closed = true;
       sweep?.cancel();
       listener.close();

@@ -5,7 +5,7 @@ import { VirtualClock } from "../../sim/clock.ts";
 import { Balancer } from "../balancer.ts";
 import type { EndpointAddress } from "../state.ts";
 import { until } from "./tcp_contract.ts";
-import { listenUdp, type UdpListener } from "./udp.ts";
+import { type FlowBudget, listenUdp, type UdpListener } from "./udp.ts";
 import type { UdpSockets } from "./udp_sockets.ts";
 
 const address = "127.0.0.1";
@@ -64,13 +64,13 @@ export function udpContract(name: string, sockets: UdpSockets): void {
 
   async function proxy(
     endpoints: readonly EndpointAddress[],
-    options: { maxFlows?: number; clock?: VirtualClock } = {},
+    options: { maxFlows?: number; clock?: VirtualClock; budget?: FlowBudget } = {},
   ) {
     const clock = options.clock ?? realClock;
     const balancer = new Balancer({ nowMs: () => clock.monotonicMs() });
     balancer.replace(endpoints);
-    const { maxFlows = 100 } = options;
-    const listener: UdpListener = await listenUdp({ sockets, clock, address, port: 0, balancer, maxFlows });
+    const { maxFlows = 100, budget = { limit: 100, open: 0 } } = options;
+    const listener: UdpListener = await listenUdp({ sockets, clock, address, port: 0, balancer, budget, maxFlows });
     cleanUps.push(() => listener.close());
     return { listener, balancer, port: listener.port };
   }
@@ -184,6 +184,23 @@ export function udpContract(name: string, sockets: UdpSockets): void {
       await clock.advance(60_000);
       expect(under.listener.flows).toBe(0);
       expect(await quiet.ask(under.port, "again")).toBe("again");
+    });
+
+    test("listeners share a budget: one that has flows makes room of its own, and all of it comes back", async () => {
+      const budget = { limit: 2, open: 0 };
+      const server = await echo("");
+      const [first, second] = [await proxy([server.endpoint], { budget }), await proxy([server.endpoint], { budget })];
+      const [a, b, c] = [await client(), await client(), await client()];
+      await a.ask(first.port, "1");
+      await b.ask(first.port, "1");
+      await c.ask(first.port, "1");
+      expect([first.listener.flows, budget.open]).toEqual([2, 2]);
+      c.say(second.port, "no room");
+      await b.ask(first.port, "2");
+      expect(second.listener.flows).toBe(0);
+      first.listener.close();
+      expect(budget.open).toBe(0);
+      expect(await c.ask(second.port, "room")).toBe("room");
     });
 
     test("at the limit the client that was silent longest makes room", async () => {
