@@ -59,6 +59,8 @@ export interface SimRuntimeOptions {
   readonly images?: readonly string[];
   /** Images that a pull finds. */
   readonly registry?: readonly string[];
+  /** Hears of everything that starts, dies and is removed: for the trace of a simulation. */
+  readonly note?: (text: string) => void;
 }
 
 type Verb = "list" | "create" | "start" | "stop" | "remove" | "pull" | "exec" | "logs" | "version" | "image";
@@ -80,9 +82,11 @@ export class SimEngine {
     Verb,
     { readonly share: number; readonly code: RuntimeErrorCode; readonly hangMs: number }
   >();
+  readonly #note: (text: string) => void;
   #sequence = 0;
 
   constructor(options: SimRuntimeOptions) {
+    this.#note = options.note ?? (() => undefined);
     this.#clock = options.clock;
     this.#random = options.random;
     this.#registry = new Set(options.registry ?? []);
@@ -234,6 +238,7 @@ export class SimEngine {
   }
 
   tell(event: RuntimeEvent): void {
+    this.#note(`engine: of the pod ${event.podUid} something ${event.type}`);
     if (!this.#available) return;
     for (const listener of [...this.#listeners]) listener(event);
   }
