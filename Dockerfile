@@ -5,7 +5,7 @@
 #   docker build -t wherry .
 #   docker run -d --name wherry --privileged --net=host --pid=host \
 #     -v /var/run/docker.sock:/var/run/docker.sock \
-#     -v /var/lib/wherry:/var/lib/wherry:rshared \
+#     -v /var/lib/wherry:/var/lib/wherry \
 #     wherry up
 #
 # The data directory has the same path inside as outside: the Engine mounts the pods' volumes by it.

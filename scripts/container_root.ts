@@ -36,6 +36,11 @@ if (!existsSync(executable)) throw new Error(`Cannot find ${executable}: run ./s
 rmSync(target, { recursive: true, force: true });
 for (const folder of ["etc", "run", "tmp", "usr/local/bin", "var/lib", "var/run"])
   mkdirSync(join(target, folder), { recursive: true });
+// As on Debian: one folder under both names, whichever a program or a library is looked for by.
+for (const folder of ["bin", "sbin", "lib", "lib64"]) {
+  mkdirSync(join(target, "usr", folder), { recursive: true });
+  symlinkSync(join("usr", folder), join(target, folder));
+}
 
 const paths = programs.map(pathOf);
 for (const path of paths) take(path);
@@ -46,7 +51,6 @@ const extensions =
 if (extensions !== undefined) take(extensions);
 for (const library of new Set([...paths, executable].flatMap(libraries))) take(library);
 for (const file of ["/etc/iproute2", "/usr/share/iproute2"].filter(existsSync)) take(file);
-if (!existsSync(join(target, "bin"))) symlinkSync("usr/bin", join(target, "bin"));
 writeFileSync(join(target, "etc", "passwd"), "root:x:0:0:root:/root:/bin/sh\n");
 writeFileSync(join(target, "etc", "os-release"), 'ID=wherry\nPRETTY_NAME="Wherry"\n');
 console.log(`${target}: ${programs.join(", ")}`);

@@ -23,15 +23,11 @@ type Operand =
   | { readonly type: "path"; readonly root: "@" | "$"; readonly steps: readonly Step[] }
   | { readonly type: "value"; readonly value: unknown };
 
+/** Outside of a filter "@" and "$" both are the value at hand (in a range the item), as kubectl has it. */
 type Node =
   | { readonly type: "text"; readonly text: string }
-  | { readonly type: "path"; readonly root: "@" | "$"; readonly steps: readonly Step[] }
-  | {
-      readonly type: "range";
-      readonly steps: readonly Step[];
-      readonly root: "@" | "$";
-      readonly body: readonly Node[];
-    };
+  | { readonly type: "path"; readonly steps: readonly Step[] }
+  | { readonly type: "range"; readonly steps: readonly Step[]; readonly body: readonly Node[] };
 
 export interface JsonPathOptions {
   /** A missing key prints nothing (kubectl get); else it is an error. */
@@ -103,16 +99,16 @@ class Parser {
       if (/^range\s/.test(this.#text.slice(this.#at))) {
         this.#at += "range".length;
         this.#skipSpaces();
-        const { root, steps } = this.#path();
+        const { steps } = this.#path();
         this.#close();
-        nodes.push({ type: "range", root, steps, body: this.template(true) });
+        nodes.push({ type: "range", steps, body: this.template(true) });
         continue;
       }
       while (!this.#eat("}")) {
         if (this.#at >= this.#text.length) this.#fail("has an open {");
         const quote = this.#text[this.#at];
         if (quote === '"' || quote === "'") nodes.push({ type: "text", text: this.#quoted() });
-        else nodes.push({ type: "path", ...this.#path() });
+        else nodes.push({ type: "path", steps: this.#path().steps });
         this.#skipSpaces();
       }
     }
@@ -144,25 +140,21 @@ class Parser {
   #path(): { root: "@" | "$"; steps: Step[] } {
     const root = this.#eat("@") ? "@" : "$";
     if (root === "$") this.#eat("$");
-    const start = this.#at;
     const steps: Step[] = [];
+    // A bare first word: {metadata.name}.
+    if (/[\w-]/.test(this.#text[this.#at] ?? "")) steps.push({ type: "field", names: [this.#name()] });
     for (;;) {
       if (this.#eat("..")) {
         steps.push({ type: "descend" });
         if (this.#eat("*")) steps.push({ type: "all" });
         else if (this.#text[this.#at] !== "[") steps.push({ type: "field", names: [this.#name()] });
-      } else if (this.#text[this.#at] === ".") {
-        this.#at++;
+      } else if (this.#eat(".")) {
         if (this.#eat("*")) steps.push({ type: "all" });
         else if (this.#text[this.#at] !== "[" && !this.#atEnd()) steps.push({ type: "field", names: [this.#name()] });
       } else if (this.#eat("[")) steps.push(this.#bracket());
       else break;
     }
-    if (this.#at === start && root === "$" && this.#text[this.#at - 1] !== "$") {
-      // A bare first word: {metadata.name}
-      steps.push({ type: "field", names: [this.#name()] });
-      steps.push(...this.#path().steps);
-    }
+    if (steps.length === 0 && this.#text[this.#at] !== "}" && !this.#atEnd()) this.#fail("wants a path");
     return { root, steps };
   }
 
@@ -256,12 +248,7 @@ function render(nodes: readonly Node[], value: unknown, root: unknown, allowMiss
   for (const node of nodes) {
     if (node.type === "text") text += node.text;
     else {
-      const found = walk(
-        node.steps,
-        [node.root === "@" ? value : node.type === "range" ? value : value],
-        root,
-        allowMissing,
-      );
+      const found = walk(node.steps, [value], root, allowMissing);
       if (node.type === "path") text += found.map(textOf).join(" ");
       else {
         const items = found.flatMap((item) => (found.length === 1 && Array.isArray(item) ? item : [item]));
