@@ -55,25 +55,22 @@ class Conversation {
 
 describe("kill -9 of the control plane", () => {
   test("loses no acknowledged object, restarts no container, breaks no connection", async () => {
-    const manifest = {
-      apiVersion: "v1",
-      kind: "List",
-      items: [
-        {
-          apiVersion: "v1",
-          kind: "Pod",
-          metadata: { name: "echo", labels: { app: "echo" } },
-          spec: { containers: [{ name: "echo", image: "busybox", command: ["nc", "-lk", "-p", "7", "-e", "cat"] }] },
-        },
-        {
-          apiVersion: "v1",
-          kind: "Service",
-          metadata: { name: "echo" },
-          spec: { selector: { app: "echo" }, ports: [{ port: 7007, targetPort: 7 }] },
-        },
-      ],
-    };
-    await node.mustKubectl(["apply", "-f", "-"], { input: JSON.stringify(manifest) });
+    const manifests = [
+      {
+        apiVersion: "v1",
+        kind: "Pod",
+        metadata: { name: "echo", labels: { app: "echo" } },
+        spec: { containers: [{ name: "echo", image: "busybox", command: ["nc", "-ll", "-p", "7", "-e", "cat"] }] },
+      },
+      {
+        apiVersion: "v1",
+        kind: "Service",
+        metadata: { name: "echo" },
+        spec: { selector: { app: "echo" }, ports: [{ port: 7007, targetPort: 7 }] },
+      },
+    ];
+    const input = manifests.map((manifest) => JSON.stringify(manifest)).join("\n---\n");
+    await node.mustKubectl(["apply", "-f", "-"], { input });
     await node.mustKubectl(["wait", "--for=condition=Ready", "pod/echo", "--timeout=60s"]);
     const address = await node.mustKubectl(["get", "svc", "echo", "-o", "jsonpath={.spec.clusterIP}"]);
     const conversation = await eventually("a conversation through the Service", async () => {

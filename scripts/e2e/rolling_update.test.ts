@@ -1,25 +1,16 @@
 /** Steady requests on new and on kept connections during a rolling update, with no failure. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { Agent, get } from "node:http";
-import { join } from "node:path";
-import { buildProgramImage } from "../test_images.ts";
 import { eventually, must } from "./command.ts";
-import { NodeUnderTest, root } from "./node_under_test.ts";
+import { NodeUnderTest } from "./node_under_test.ts";
+import { programImage } from "./program_image.ts";
 
 setDefaultTimeout(180_000);
 
 let node: NodeUnderTest;
 
 beforeAll(async () => {
-  const program = join(root, "dist", "drain_server");
-  await must(process.execPath, [
-    "build",
-    "--compile",
-    "--outfile",
-    program,
-    join(root, "scripts", "e2e", "drain_server.ts"),
-  ]);
-  await buildProgramImage("wherry-drain:latest", program);
+  await programImage("drain_server");
   node = await NodeUnderTest.start();
 }, 400_000);
 
@@ -89,7 +80,7 @@ const deployment = (revision: string) => ({
         containers: [
           {
             name: "server",
-            image: "wherry-drain",
+            image: "wherry-drain-server",
             env: [{ name: "REVISION", value: revision }],
             readinessProbe: { httpGet: { path: "/", port: 8000 }, periodSeconds: 1 },
           },
