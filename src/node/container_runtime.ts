@@ -34,7 +34,7 @@ export interface ContainerRuntime {
   events(signal: AbortSignal): AsyncIterable<RuntimeEvent>;
 
   imageStatus(image: string): Promise<ObservedImage | undefined>;
-  pullImage(image: string, signal?: AbortSignal): Promise<void>;
+  pullImage(image: string, signal?: AbortSignal, login?: RegistryLogin): Promise<void>;
   listImages(): Promise<readonly ObservedImage[]>;
 
   logs(containerId: string, options: RuntimeLogOptions, signal: AbortSignal): Promise<AsyncIterable<LogChunk>>;
@@ -163,6 +163,14 @@ export interface ObservedImage {
   readonly hasRegistryDigest: boolean;
   /** The image's USER: a number, a name, or "". */
   readonly user: string;
+}
+
+/** Who pulls, where a registry asks. */
+export interface RegistryLogin {
+  readonly username: string;
+  readonly password: string;
+  /** As the login names it: "https://index.docker.io/v1/". */
+  readonly serverAddress: string;
 }
 
 export interface RuntimeLogOptions {

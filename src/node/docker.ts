@@ -13,6 +13,7 @@ import {
   type ObservedContainer,
   type ObservedImage,
   type ObservedSandbox,
+  type RegistryLogin,
   RuntimeError,
   type RuntimeEvent,
   type RuntimeExecOptions,
@@ -68,6 +69,7 @@ interface Call {
   readonly openStdin?: boolean;
   readonly signal?: AbortSignal;
   readonly timeoutMs?: number;
+  readonly login?: RegistryLogin;
 }
 
 const accepted = { 101: true, 200: true, 201: true, 204: true, 304: true };
@@ -145,6 +147,7 @@ class DockerRuntime implements ContainerRuntime {
           ...(call.isStream ? { isStream: true } : {}),
           ...(call.hijack ? { hijack: true } : {}),
           ...(call.openStdin ? { openStdin: true } : {}),
+          ...(call.login ? { authconfig: authOf(call.login) } : {}),
         },
         (error, answer) => {
           release();
@@ -454,7 +457,7 @@ class DockerRuntime implements ContainerRuntime {
     }
   }
 
-  async pullImage(image: string, signal?: AbortSignal): Promise<void> {
+  async pullImage(image: string, signal?: AbortSignal, login?: RegistryLogin): Promise<void> {
     // Without a tag the Engine would pull every tag.
     const digest = image.indexOf("@");
     const colon = image.lastIndexOf(":");
@@ -468,6 +471,7 @@ class DockerRuntime implements ContainerRuntime {
         query,
         timeoutMs: longMs,
         ...(signal ? { signal } : {}),
+        ...(login ? { login } : {}),
       });
       for await (const line of jsonLines(stream)) {
         const { error } = Progress.parse(line);
@@ -637,6 +641,10 @@ class DockerRuntime implements ContainerRuntime {
       },
     };
   }
+}
+
+function authOf({ username, password, serverAddress }: RegistryLogin): Record<string, string> {
+  return { username, password, serveraddress: serverAddress };
 }
 
 /** The stream's bytes; a cut connection after the consumer let go is the end, not an error. */

@@ -2,7 +2,7 @@
 import type { Clock } from "../env/clock.ts";
 import { describeError } from "../env/log.ts";
 import { BackOff } from "./back_off.ts";
-import { type ContainerRuntime, type ObservedImage, RuntimeError } from "./container_runtime.ts";
+import { type ContainerRuntime, type ObservedImage, type RegistryLogin, RuntimeError } from "./container_runtime.ts";
 import { imageNameProblem } from "./image_reference.ts";
 import type { AnyContainer } from "./pod_environment.ts";
 import type { Waiting } from "./pod_status.ts";
@@ -29,7 +29,14 @@ export class ImagePuller {
   }
 
   /** Rejects only when the engine is away. */
-  async ensure(podUid: string, container: AnyContainer, event: ImageEvent, signal: AbortSignal): Promise<ImageOutcome> {
+  async ensure(
+    podUid: string,
+    container: AnyContainer,
+    event: ImageEvent,
+    signal: AbortSignal,
+    /** Asked only when there is something to pull. */
+    login: (image: string) => Promise<RegistryLogin | undefined>,
+  ): Promise<ImageOutcome> {
     const image = container.image ?? "";
     const problem = imageNameProblem(image);
     if (problem !== undefined) {
@@ -60,7 +67,7 @@ export class ImagePuller {
       const message = `Back-off pulling image "${image}"${why === "" ? "" : `: ErrImagePull: ${why}`}`;
       return { waiting: { reason: "ImagePullBackOff", message }, againMs: waitMs };
     }
-    return this.#pull(key, image, present, event, signal);
+    return this.#pull(key, image, present, event, signal, login);
   }
 
   async #pull(
@@ -69,11 +76,12 @@ export class ImagePuller {
     present: ObservedImage | undefined,
     event: ImageEvent,
     signal: AbortSignal,
+    login: (image: string) => Promise<RegistryLogin | undefined>,
   ): Promise<ImageOutcome> {
     const startedMs = this.#clock.monotonicMs();
     event("Normal", "Pulling", `Pulling image "${image}"`);
     try {
-      await this.#runtime.pullImage(image, signal);
+      await this.#runtime.pullImage(image, signal, await login(image));
       const pulled = await this.#runtime.imageStatus(image);
       if (pulled === undefined) throw new RuntimeError("ImageNotFound", `the image "${image}" is gone after its pull`);
       const took = `${Math.round(this.#clock.monotonicMs() - startedMs) / 1000}s`;

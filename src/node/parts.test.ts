@@ -6,6 +6,7 @@ import { engineError, pullError } from "./docker_errors.ts";
 import { demultiplex, jsonLines } from "./docker_streams.ts";
 import { imageNameProblem } from "./image_reference.ts";
 import { pauseProgram } from "./pause_image.ts";
+import { loginFor } from "./registry_login.ts";
 
 async function* inPieces(bytes: Uint8Array, size: number): AsyncGenerator<Uint8Array> {
   for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
@@ -100,6 +101,26 @@ describe("an image's name", () => {
         `couldn't parse image name "${name}": invalid reference format`,
       ]);
     expect(imageNameProblem("Nginx")).toEndWith("repository name must be lowercase");
+  });
+});
+
+describe("the login for a registry", () => {
+  const secret = (content: unknown, key = ".dockerconfigjson") => ({
+    apiVersion: "v1",
+    kind: "Secret",
+    metadata: { name: "s", uid: "u", resourceVersion: "1", creationTimestamp: "2026-01-01T00:00:00Z" },
+    data: { [key]: Buffer.from(typeof content === "string" ? content : JSON.stringify(content)).toString("base64") },
+  });
+  const hub = secret({ auths: { "https://index.docker.io/v1/": { auth: Buffer.from("me:a:b").toString("base64") } } });
+  const own = secret({ "registry.example.com:5000": { username: "you", password: "c" } }, ".dockercfg");
+
+  test("is the one whose host is the image's", () => {
+    const secrets = [secret("no JSON"), hub, own];
+    expect(loginFor("nginx", secrets)).toMatchObject({ username: "me", password: "a:b" });
+    expect(loginFor("docker.io/library/nginx:1", secrets)).toMatchObject({ username: "me" });
+    expect(loginFor("registry.example.com:5000/a/b:1", secrets)).toMatchObject({ username: "you", password: "c" });
+    expect(loginFor("registry.example.com/a", secrets)).toBeUndefined();
+    expect(loginFor("nginx", [])).toBeUndefined();
   });
 });
 

@@ -6,8 +6,10 @@ import { type Secret, secretKind } from "../kinds/core/secret.ts";
 import { type Service, serviceKind } from "../kinds/core/service.ts";
 import type { Kind, KubeObject, Observed } from "../kinds/kind.ts";
 import { isNotFound } from "../kinds/status_error.ts";
+import type { RegistryLogin } from "./container_runtime.ts";
 import { type EnvironmentSources, environmentReferences } from "./pod_environment.ts";
 import { volumeReferences } from "./pod_volumes.ts";
+import { loginFor } from "./registry_login.ts";
 
 export interface SourcesOptions {
   readonly client: Client;
@@ -27,6 +29,18 @@ async function find<T extends KubeObject>(
     if (isNotFound(error)) return undefined;
     throw error;
   }
+}
+
+/** The login for the registry of `image` among the pod's imagePullSecrets; a secret that is missing is passed over. */
+export async function readLogin(client: Client, pod: Observed<Pod>, image: string): Promise<RegistryLogin | undefined> {
+  const names = (pod.spec.imagePullSecrets ?? []).flatMap(({ name }) => name ?? []);
+  const found = await Promise.all(
+    names.map((name) => find(client, secretKind, pod.metadata.namespace ?? "default", name)),
+  );
+  return loginFor(
+    image,
+    found.filter((secret) => secret !== undefined),
+  );
 }
 
 /** Rejects with StatusError when the API does not answer. */

@@ -31,7 +31,7 @@ import {
 import { type AnyContainer, ConfigError, type EnvironmentSources, environmentOf } from "./pod_environment.ts";
 import { type DnsSettings, hostsFile, resolvConf } from "./pod_name_files.ts";
 import type { PodNetwork } from "./pod_network_link.ts";
-import { readSources, type SourcesOptions } from "./pod_sources.ts";
+import { readLogin, readSources, type SourcesOptions } from "./pod_sources.ts";
 import { podStatus, type Waiting } from "./pod_status.ts";
 import { PodStatusWriter } from "./pod_status_writer.ts";
 import { makeVolume, VolumeError, volumeMounts } from "./pod_volumes.ts";
@@ -453,7 +453,7 @@ export class PodWorker {
     podIp: string,
   ): Promise<Prepared | { readonly againMs: number } | undefined> {
     const { container, attempt } = start;
-    const { puller, runtime, clock, facts } = this.#context;
+    const { client, puller, runtime, clock, facts } = this.#context;
     const { name } = container;
     const waitFor = (waiting: Waiting, againMs: number | undefined) => {
       this.#waiting.set(name, waiting);
@@ -464,7 +464,9 @@ export class PodWorker {
       const event = (type: "Normal" | "Warning", reason: string, message: string) =>
         this.#event(type, reason, message, name);
       const [outcome, { paths, sources: first }] = await Promise.all([
-        puller.ensure(this.identity.uid, container, event, this.#starting.signal),
+        puller.ensure(this.identity.uid, container, event, this.#starting.signal, (image) =>
+          readLogin(client, pod, image),
+        ),
         volumes,
       ]);
       if (!("image" in outcome)) return waitFor(outcome.waiting, outcome.againMs);
