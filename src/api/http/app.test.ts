@@ -1,5 +1,7 @@
 import { describe, expect, test } from "bun:test";
+import type { Log } from "../../env/log.ts";
 import { badRequest, notFound, StatusError } from "../../kinds/status_error.ts";
+import { silentLog } from "../registry/cluster.test_support.ts";
 import { pod, testServer, token, until } from "./http.test_support.ts";
 
 const pods = "/api/v1/namespaces/default/pods";
@@ -296,6 +298,26 @@ describe("watches", () => {
     expect(response.status).toBe(200);
     await response.body?.cancel();
     await until(() => ended, "the watch ends");
+  });
+
+  test("a client that goes away while it waits for an event is not worth a line in the log", async () => {
+    const errors: string[] = [];
+    const log: Log = { ...silentLog, error: (message) => void errors.push(message), with: () => log };
+    const server = testServer({ log });
+    let ended = false;
+    server.core.events = async function* (signal) {
+      await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+      ended = true;
+      yield* [];
+    };
+    const reader = (await server.fetch(`${pods}?watch=true`)).body?.getReader();
+    const waiting = reader?.read();
+    await reader?.cancel();
+    expect((await waiting)?.done).toBe(true);
+    await until(() => ended, "the watch ends");
+    // What the watch does about its end is done within a few turns.
+    for (let turn = 0; turn < 10; turn++) await Promise.resolve();
+    expect(errors).toEqual([]);
   });
 
   test("no more is taken from the core than the client reads", async () => {

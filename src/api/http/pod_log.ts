@@ -3,6 +3,7 @@ import type { LogRequest } from "../kubelet_link.ts";
 import { arrayAt, isRecord, recordAt, stringAt } from "./json_value.ts";
 import type { HttpOptions } from "./options.ts";
 import { chooseContainer, kubeletOf, type PodTarget, podTarget } from "./pod_target.ts";
+import { pulledStream } from "./pulled_stream.ts";
 import { isTrue, type ResourceRequest } from "./resource_routes.ts";
 import { textAnswer } from "./respond.ts";
 
@@ -30,22 +31,7 @@ export async function serveLog(options: HttpOptions, resource: ResourceRequest):
     resource.request.signal.removeEventListener("abort", end);
     stop.abort();
   };
-  const body = new ReadableStream<Uint8Array>(
-    {
-      async pull(controller) {
-        const { done, value } = await chunks.next();
-        if (done === true) {
-          release();
-          controller.close();
-        } else controller.enqueue(value);
-      },
-      cancel() {
-        release();
-        void Promise.resolve(chunks.return?.()).catch(() => undefined);
-      },
-    },
-    { highWaterMark: 0 },
-  );
+  const body = pulledStream<Uint8Array>({ source: chunks, encode: (chunk) => chunk, release });
   return new Response(body, { status: 200, headers: { "content-type": "text/plain; charset=utf-8" } });
 }
 

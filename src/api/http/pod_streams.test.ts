@@ -223,4 +223,25 @@ describe("logs", () => {
     const refusing = podServer({ logs: () => Promise.reject(badRequest("not yet")) });
     expect((await refusing.fetch(`${path}/log`)).status).toBe(400);
   });
+
+  test("a log that breaks off lets go of the kubelet, and so does a client that hangs up while it follows", async () => {
+    const signals: AbortSignal[] = [];
+    const server = podServer({
+      logs: async ({ follow }, signal) => {
+        signals.push(signal);
+        return (async function* () {
+          yield bytes("one\n");
+          if (!follow) throw new Error("the engine is gone");
+          await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+        })();
+      },
+    });
+    await expect((await server.fetch(`${path}/log`)).text()).rejects.toThrow("the engine is gone");
+    const reader = (await server.fetch(`${path}/log?follow=true`)).body?.getReader();
+    await reader?.read();
+    const waiting = reader?.read();
+    await reader?.cancel();
+    expect((await waiting)?.done).toBe(true);
+    expect(signals.map(({ aborted }) => aborted)).toEqual([true, true]);
+  });
 });

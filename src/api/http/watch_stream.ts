@@ -2,6 +2,7 @@ import type { Clock } from "../../env/clock.ts";
 import { describeError, type Log } from "../../env/log.ts";
 import { StatusError } from "../../kinds/status_error.ts";
 import type { CoreEvent } from "../core.ts";
+import { pulledStream } from "./pulled_stream.ts";
 import { internalError } from "./respond.ts";
 
 const encoder = new TextEncoder();
@@ -62,32 +63,23 @@ export async function watchResponse(options: WatchStreamOptions): Promise<Respon
   }
 
   let pending: Promise<IteratorResult<CoreEvent>> | undefined = first;
-  const body = new ReadableStream<Uint8Array>(
-    {
-      async pull(controller) {
-        try {
-          const { done, value } = await (pending ?? events.next());
-          pending = undefined;
-          if (done === true) {
-            release();
-            controller.close();
-          } else controller.enqueue(options.encode(value));
-        } catch (error) {
-          release();
-          const status = error instanceof StatusError ? error : internalError();
-          if (status !== error) log.error("a watch failed", { error: describeError(error) });
-          controller.enqueue(encoder.encode(`${JSON.stringify({ type: "ERROR", object: status.toStatus() })}\n`));
-          controller.close();
-        }
+  const body = pulledStream<CoreEvent>({
+    source: {
+      next() {
+        const next = pending ?? events.next();
+        pending = undefined;
+        return next;
       },
-      cancel() {
-        release();
-        void Promise.resolve(events.return?.()).catch(() => undefined);
-      },
+      return: () => events.return?.() ?? Promise.resolve({ done: true, value: undefined }),
     },
-    // Headers leave before the first event: the stream is not asked for more than its reader wants.
-    { highWaterMark: 0 },
-  );
+    encode: options.encode,
+    lastWords(error) {
+      const status = error instanceof StatusError ? error : internalError();
+      if (status !== error) log.error("a watch failed", { error: describeError(error) });
+      return encoder.encode(`${JSON.stringify({ type: "ERROR", object: status.toStatus() })}\n`);
+    },
+    release,
+  });
   first.catch(() => undefined);
   return new Response(body, {
     status: 200,
