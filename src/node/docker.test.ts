@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { spawnSync } from "node:child_process";
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { join } from "node:path";
+import { gzipSync } from "node:zlib";
 import Docker from "dockerode";
 import type { Log } from "../env/log.ts";
 import { realClock } from "../env/real/clock.ts";
@@ -9,6 +10,7 @@ import { RuntimeError } from "./container_runtime.ts";
 import { containerRuntimeContract, type RuntimeUnderTest } from "./container_runtime_contract.ts";
 import { createDockerRuntime } from "./docker.ts";
 import { labels } from "./docker_names.ts";
+import { tar } from "./image_archive.ts";
 
 setDefaultTimeout(60_000);
 
@@ -18,6 +20,55 @@ const answers = await engine.ping().then(
   () => true,
   () => false,
 );
+
+/** A registry of one image of one empty layer, tag 1, that asks for a login. */
+function registryWith(name: string, login: string) {
+  const sha256 = (bytes: Uint8Array | string) => `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
+  const layer = tar([{ path: "empty", type: "directory", mode: 0o755 }]);
+  const packed = gzipSync(layer);
+  const rootfs = { type: "layers", diff_ids: [sha256(layer)] };
+  const config = JSON.stringify({ architecture: "amd64", os: "linux", config: {}, rootfs });
+  const v2 = "application/vnd.docker.distribution.manifest.v2+json";
+  const manifest = JSON.stringify({
+    schemaVersion: 2,
+    mediaType: v2,
+    config: {
+      mediaType: "application/vnd.docker.container.image.v1+json",
+      size: config.length,
+      digest: sha256(config),
+    },
+    layers: [
+      {
+        mediaType: "application/vnd.docker.image.rootfs.diff.tar.gzip",
+        size: packed.length,
+        digest: sha256(packed),
+      },
+    ],
+  });
+  const answers = new Map<string, { readonly type: string; readonly body: string | Uint8Array<ArrayBuffer> }>([
+    ["/v2/", { type: "application/json", body: "{}" }],
+    [`/v2/${name}/blobs/${sha256(config)}`, { type: "application/octet-stream", body: config }],
+    [`/v2/${name}/blobs/${sha256(packed)}`, { type: "application/octet-stream", body: new Uint8Array(packed) }],
+    [`/v2/${name}/manifests/1`, { type: v2, body: manifest }],
+    [`/v2/${name}/manifests/${sha256(manifest)}`, { type: v2, body: manifest }],
+  ]);
+  return Bun.serve({
+    port: 0,
+    hostname: "127.0.0.1",
+    fetch(request) {
+      const wanted = `Basic ${Buffer.from(login).toString("base64")}`;
+      if (request.headers.get("authorization") !== wanted) {
+        const headers = { "www-authenticate": 'Basic realm="registry"' };
+        return Response.json({ errors: [{ code: "UNAUTHORIZED", message: "log in" }] }, { status: 401, headers });
+      }
+      const answer = answers.get(new URL(request.url).pathname);
+      if (answer === undefined)
+        return Response.json({ errors: [{ code: "MANIFEST_UNKNOWN", message: "manifest unknown" }] }, { status: 404 });
+      const headers = { "content-type": answer.type, "docker-content-digest": sha256(answer.body) };
+      return new Response(answer.body, { headers });
+    },
+  });
+}
 
 const log: Log = { debug() {}, info() {}, warn() {}, error() {}, with: () => log };
 const uid = () => randomBytes(8).toString("hex");
@@ -110,6 +161,34 @@ if (!answers) {
       expect(sandboxes[0]?.state).toBe("exited");
       await runtime.removeContainer(id);
       await runtime.removePodSandbox(sandboxId);
+    });
+
+    test("pulls from a registry, with a login where it asks, and tells its refusals apart", async () => {
+      const registry = registryWith("secret/image", "sailor:rum");
+      const host = `127.0.0.1:${registry.port}`;
+      const image = `${host}/secret/image:1`;
+      const runtime = runtimeOf(uid());
+      const codeOf = (promise: Promise<unknown>) =>
+        promise.then(
+          () => "pulled",
+          (error: unknown) => (error instanceof RuntimeError ? error.code : String(error)),
+        );
+      try {
+        expect(await codeOf(runtime.pullImage(image))).toBe("ImageNotFound");
+        const login = { username: "sailor", password: "rum", serverAddress: host };
+        expect(await codeOf(runtime.pullImage(`${host}/secret/image:2`, undefined, login))).toBe("ImageNotFound");
+        expect(await runtime.imageStatus(image)).toBeUndefined();
+        expect(await codeOf(runtime.pullImage(image, undefined, login))).toBe("pulled");
+        expect(await runtime.imageStatus(image)).toMatchObject({ tags: [image], hasRegistryDigest: true });
+        expect(await runtime.imageStatus("busybox:latest")).toMatchObject({ hasRegistryDigest: false });
+      } finally {
+        await engine
+          .getImage(image)
+          .remove({ force: true })
+          .catch(() => undefined);
+        await registry.stop(true);
+      }
+      expect(await codeOf(runtime.pullImage(image))).toBe("RegistryUnavailable");
     });
 
     test("an Engine that is away gives Unavailable", async () => {
