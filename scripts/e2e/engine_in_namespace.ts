@@ -42,8 +42,13 @@ export class EngineInNamespace {
     return join(this.directory, "docker.sock");
   }
 
+  /** Only the network is the namespace's: `ip netns exec` would hide /sys, and with it the control groups. */
+  #enter(...command: string[]): string[] {
+    return [`--net=/var/run/netns/${this.name}`, ...command];
+  }
+
   inside(...command: string[]): Promise<string> {
-    return must("ip", ["netns", "exec", this.name, ...command]);
+    return must("nsenter", this.#enter(...command));
   }
 
   async startEngine(): Promise<void> {
@@ -51,7 +56,7 @@ export class EngineInNamespace {
     await once(log, "open");
     const folders = ["--data-root", join(this.directory, "docker"), "--exec-root", join(this.directory, "exec")];
     const files = ["--pidfile", join(this.directory, "docker.pid"), "--host", `unix://${this.socket}`];
-    this.#engine = spawn("ip", ["netns", "exec", this.name, "dockerd", ...folders, ...files], {
+    this.#engine = spawn("nsenter", this.#enter("dockerd", ...folders, ...files), {
       stdio: ["ignore", log, log],
     });
     await eventually(
@@ -81,7 +86,7 @@ export class EngineInNamespace {
 
   async startNode(options: { readonly withoutReady?: boolean } = {}): Promise<void> {
     const flags = ["--data-dir", join(this.directory, "data"), "--docker-host", `unix://${this.socket}`];
-    const node = spawn("ip", ["netns", "exec", this.name, executable, "up", "--node-name", "away", ...flags], {
+    const node = spawn("nsenter", this.#enter(executable, "up", "--node-name", "away", ...flags), {
       stdio: ["ignore", "pipe", "pipe"],
     });
     this.#node = node;
@@ -110,7 +115,7 @@ export class EngineInNamespace {
 
   async kubectl(args: readonly string[], input?: string): Promise<CommandResult> {
     const env = { KUBECONFIG: join(this.directory, "data", "kubeconfig.yaml"), HOME: this.directory };
-    return capture("ip", ["netns", "exec", this.name, await stockKubectl(), ...args], {
+    return capture("nsenter", this.#enter(await stockKubectl(), ...args), {
       env,
       ...(input === undefined ? {} : { input }),
     });
@@ -128,7 +133,7 @@ export class EngineInNamespace {
     await this.stopNode("SIGTERM");
     const data = join(this.directory, "data");
     const uninstall = [executable, "uninstall", "--yes", "--data-dir", data, "--docker-host", `unix://${this.socket}`];
-    await capture("ip", ["netns", "exec", this.name, ...uninstall], { timeoutMs: 120_000 });
+    await capture("nsenter", this.#enter(...uninstall), { timeoutMs: 120_000 });
     await this.stopEngine();
     await capture("ip", ["netns", "del", this.name]);
     await rm(this.directory, { recursive: true, force: true });
