@@ -13,7 +13,7 @@ describe("who may ask", () => {
     const server = testServer();
     for (const path of ["/livez", "/readyz", "/healthz", "/version"])
       expect((await server.fetchPlain(path)).status).toBe(200);
-    for (const path of ["/api", "/apis", pods, "/metrics", "/openapi/v3", "/nothing"]) {
+    for (const path of ["/api", "/apis", pods, "/metrics", "/openapi/v2", "/openapi/v3", "/nothing"]) {
       const response = await server.fetchPlain(path);
       expect(response.status).toBe(401);
       expect(await response.json()).toMatchObject({ kind: "Status", reason: "Unauthorized", code: 401 });

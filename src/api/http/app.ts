@@ -72,6 +72,7 @@ export function createHttpHandler(options: HttpOptions): HttpHandler {
   app.get("/apis/:group/:version", (context) =>
     discovery.resources(context.req.param("group"), context.req.param("version")),
   );
+  app.get("/openapi/v2", (context) => openApi.v2(context.req.raw));
   app.get("/openapi/v3", () => openApi.index());
   app.get("/openapi/v3/*", (context) =>
     openApi.document(new URL(context.req.url).pathname.slice("/openapi/v3/".length), context.req.raw),
@@ -151,6 +152,16 @@ function rootPaths(discovery: Discovery): string[] {
   const groups = discovery.groupVersions().map(({ group, version }) => {
     return group === "" ? `/api/${version}` : `/apis/${group}/${version}`;
   });
-  const fixed = ["/api", "/apis", "/healthz", "/livez", "/metrics", "/openapi/v3", "/readyz", "/version"];
+  const fixed = [
+    "/api",
+    "/apis",
+    "/healthz",
+    "/livez",
+    "/metrics",
+    "/openapi/v2",
+    "/openapi/v3",
+    "/readyz",
+    "/version",
+  ];
   return [...fixed, ...groups].sort();
 }

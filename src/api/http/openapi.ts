@@ -1,13 +1,10 @@
-import { sha256 } from "@noble/hashes/sha2.js";
-import { bytesToHex } from "@noble/hashes/utils.js";
 import type { AnyKind } from "../../kinds/kind.ts";
 import { DeleteOptions, ListMeta, Status } from "../../kinds/meta.ts";
 import type { KindRegistry } from "../../kinds/registry.ts";
 import { type ApiSubresource, subresourcesOf, verbsOf } from "./api_resources.ts";
-import { type JsonSchema, SchemaCollection } from "./openapi_schemas.ts";
+import { type JsonSchema, openApiDialect, SchemaCollection } from "./openapi_schemas.ts";
 import { schemaOf } from "./wire_kinds.ts";
 
-const encoder = new TextEncoder();
 const bodyTypes = ["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"];
 const patchTypes = [
   "application/json-patch+json",
@@ -115,7 +112,7 @@ export function openApiDocument(
   members: readonly AnyKind[],
   productVersion: string,
 ): JsonSchema {
-  const schemas = new SchemaCollection();
+  const schemas = new SchemaCollection(openApiDialect);
   const paths: Record<string, JsonSchema> = {};
   const root = group === "" ? `/api/${version}` : `/apis/${group}/${version}`;
   for (const kind of members) {
@@ -152,9 +149,7 @@ export function openApiDocument(
     openapi: "3.0.0",
     info: { title: "Kubernetes", version: productVersion },
     paths: Object.fromEntries(Object.entries(paths).sort(([a], [b]) => (a < b ? -1 : 1))),
-    components: {
-      schemas: Object.fromEntries(Object.entries(schemas.schemas).sort(([a], [b]) => (a < b ? -1 : 1))),
-    },
+    components: { schemas: schemas.sorted() },
   };
 }
 
@@ -172,10 +167,4 @@ function methodOf(verb: string): string {
   if (verb === "create") return "post";
   if (verb === "update") return "put";
   return verb === "deletecollection" ? "delete" : verb;
-}
-
-/** A document as it is sent, and its hash: clients cache it by that. */
-export function serialize(document: JsonSchema): { readonly bytes: Uint8Array<ArrayBuffer>; readonly hash: string } {
-  const bytes = encoder.encode(JSON.stringify(document));
-  return { bytes, hash: bytesToHex(sha256(bytes)).toUpperCase() };
 }

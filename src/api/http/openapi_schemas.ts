@@ -8,19 +8,44 @@ export interface GroupVersionKind {
 }
 
 const apimachinery = "io.k8s.apimachinery.pkg";
-/** Scalars that the published definitions name. */
-const named: Readonly<Record<string, readonly [name: string, schema: JsonSchema]>> = {
-  quantity: [`${apimachinery}.api.resource.Quantity`, { oneOf: [{ type: "string" }, { type: "number" }] }],
-  intOrString: [
-    `${apimachinery}.util.intstr.IntOrString`,
-    { format: "int-or-string", oneOf: [{ type: "integer" }, { type: "string" }] },
-  ],
-  time: [`${apimachinery}.apis.meta.v1.Time`, { type: "string", format: "date-time" }],
-  microTime: [`${apimachinery}.apis.meta.v1.MicroTime`, { type: "string", format: "date-time" }],
-  duration: [`${apimachinery}.apis.meta.v1.Duration`, { type: "string" }],
-  fieldsV1: [`${apimachinery}.apis.meta.v1.FieldsV1`, { type: "object" }],
-  any: [`${apimachinery}.runtime.RawExtension`, { type: "object" }],
+
+/** How a version of OpenAPI refers to a definition, and what it says of scalars that have several forms. */
+export interface OpenApiDialect {
+  readonly references: string;
+  readonly quantity: JsonSchema;
+  readonly intOrString: JsonSchema;
+  readonly any: JsonSchema;
+}
+
+/** Version 3. */
+export const openApiDialect: OpenApiDialect = {
+  references: "#/components/schemas/",
+  quantity: { oneOf: [{ type: "string" }, { type: "number" }] },
+  intOrString: { format: "int-or-string", oneOf: [{ type: "integer" }, { type: "string" }] },
+  any: { type: "object" },
 };
+
+/** Version 2, which has no oneOf: its readers take a number where a string is named; what has no type may be anything. */
+export const swaggerDialect: OpenApiDialect = {
+  references: "#/definitions/",
+  quantity: { type: "string" },
+  intOrString: { type: "string", format: "int-or-string" },
+  any: {},
+};
+
+/** Scalars that the published definitions name. */
+function namedScalars({ quantity, intOrString, any }: OpenApiDialect) {
+  const named: Readonly<Record<string, readonly [name: string, schema: JsonSchema]>> = {
+    quantity: [`${apimachinery}.api.resource.Quantity`, quantity],
+    intOrString: [`${apimachinery}.util.intstr.IntOrString`, intOrString],
+    time: [`${apimachinery}.apis.meta.v1.Time`, { type: "string", format: "date-time" }],
+    microTime: [`${apimachinery}.apis.meta.v1.MicroTime`, { type: "string", format: "date-time" }],
+    duration: [`${apimachinery}.apis.meta.v1.Duration`, { type: "string" }],
+    fieldsV1: [`${apimachinery}.apis.meta.v1.FieldsV1`, { type: "object" }],
+    any: [`${apimachinery}.runtime.RawExtension`, any],
+  };
+  return named;
+}
 const plain: Readonly<Record<string, JsonSchema>> = {
   string: { type: "string" },
   int32: { type: "integer", format: "int32" },
@@ -30,26 +55,34 @@ const plain: Readonly<Record<string, JsonSchema>> = {
   bytes: { type: "string", format: "byte" },
 };
 
-export function reference(name: string): JsonSchema {
-  return { $ref: `#/components/schemas/${name}` };
-}
-
-/** components.schemas of one document: grows by every message that is asked for, and by what it refers to. */
+/** The definitions of one document: grows by every message that is asked for, and by what it refers to. */
 export class SchemaCollection {
-  readonly schemas: Record<string, JsonSchema> = {};
+  readonly #schemas: Record<string, JsonSchema> = {};
+  readonly #dialect: OpenApiDialect;
+  readonly #named: ReturnType<typeof namedScalars>;
+
+  constructor(dialect: OpenApiDialect) {
+    this.#dialect = dialect;
+    this.#named = namedScalars(dialect);
+  }
+
+  /** By name. */
+  sorted(): Record<string, JsonSchema> {
+    return Object.fromEntries(Object.entries(this.#schemas).sort(([a], [b]) => (a < b ? -1 : 1)));
+  }
 
   /** A reference to the message's schema; `identity` says which objects it describes. */
   add(message: Message, identity: readonly GroupVersionKind[] = []): JsonSchema {
-    if (!(message.name in this.schemas)) {
+    if (!(message.name in this.#schemas)) {
       // Entered before its fields are walked: a type may refer to itself.
-      this.schemas[message.name] = {};
+      this.#schemas[message.name] = {};
       const properties: Record<string, JsonSchema> = {};
       const required: string[] = [];
       for (const [name, field] of Object.entries(message.fields)) {
         properties[name] = this.#property(field);
         if (field.required) required.push(name);
       }
-      this.schemas[message.name] = {
+      this.#schemas[message.name] = {
         type: "object",
         properties,
         ...(required.length > 0 ? { required } : {}),
@@ -57,14 +90,14 @@ export class SchemaCollection {
       };
     }
     if (identity.length > 0)
-      this.schemas[message.name] = { ...this.schemas[message.name], "x-kubernetes-group-version-kind": identity };
-    return reference(message.name);
+      this.#schemas[message.name] = { ...this.#schemas[message.name], "x-kubernetes-group-version-kind": identity };
+    return this.#reference(message.name);
   }
 
   /** The list kind of a kind: apiVersion, kind, metadata and items. */
   addList(message: Message, listMeta: Message, identity: GroupVersionKind): JsonSchema {
     const name = `${message.name}List`;
-    this.schemas[name] = {
+    this.#schemas[name] = {
       type: "object",
       properties: {
         apiVersion: { type: "string" },
@@ -75,7 +108,11 @@ export class SchemaCollection {
       required: ["items"],
       "x-kubernetes-group-version-kind": [identity],
     };
-    return reference(name);
+    return this.#reference(name);
+  }
+
+  #reference(name: string): JsonSchema {
+    return { $ref: `${this.#dialect.references}${name}` };
   }
 
   #property(field: Field): JsonSchema {
@@ -95,10 +132,10 @@ export class SchemaCollection {
     if (type.type === "message") return this.add(type);
     if (type.type === "list") return { type: "array", items: this.#type(type.item) };
     if (type.type === "map") return { type: "object", additionalProperties: this.#type(type.value) };
-    const known = named[type.type];
+    const known = this.#named[type.type];
     if (!known) return plain[type.type] ?? {};
     const [name, schema] = known;
-    this.schemas[name] = schema;
-    return reference(name);
+    this.#schemas[name] = schema;
+    return this.#reference(name);
   }
 }
