@@ -105,8 +105,9 @@ describe("the link to the proxy", () => {
   });
 
   test("does not accept a folder whose socket path does not fit", async () => {
-    directory = join(directory, "x".repeat(100));
-    await expect(connect()).rejects.toThrow("at most 107 fit");
+    const tooLong = join(directory, "x".repeat(100));
+    const options = { directory: tooLong, executable: "/nonexistent", args: [], version: "1.0.0" };
+    await expect(connectProxy({ ...options, clock: realClock, log: silent })).rejects.toThrow("at most 107 fit");
   });
 
   test("rejects what waits when it is closed, and what comes later", async () => {
