@@ -1,3 +1,4 @@
+import { lastAppliedAnnotation } from "../apply/last_applied.ts";
 import type { AnyMeta } from "../object.ts";
 
 /** RFC 1123 with a zone, as kubectl writes times: "Mon, 23 Nov 2026 22:05:00 +0000". */
@@ -11,30 +12,30 @@ export function longTime(timestamp: string | undefined): string {
 export function pairLines(
   title: string,
   pairs: Readonly<Record<string, string>> | null | undefined,
-  { indent = "", separator = "=", skip = [] as readonly string[] } = {},
+  { indent = "" } = {},
 ): string[] {
-  const keys = Object.keys(pairs ?? {})
-    .filter((key) => !skip.includes(key))
-    .sort();
+  const keys = Object.keys(pairs ?? {}).sort();
   if (keys.length === 0) return [`${indent}${title}:\t<none>`];
-  return keys.map((key, at) => `${indent}${at === 0 ? `${title}:` : ""}\t${key}${separator}${pairs?.[key]}`);
+  return keys.map((key, at) => `${indent}${at === 0 ? `${title}:` : ""}\t${key}=${pairs?.[key]}`);
 }
 
-/** Annotations, each cut to a line; the one that apply keeps is left out, as kubectl does. */
+/** Longer lines are cut, and go below their key. */
+const annotationWidth = 140;
+
+/** The annotation that apply keeps is left out, as kubectl does. */
 export function annotationLines(metadata: AnyMeta, indent = ""): string[] {
-  const shown: Record<string, string> = {};
-  for (const [key, value] of Object.entries(metadata.annotations ?? {})) {
-    const text = String(value).trim();
-    shown[key] = text.includes("\n")
-      ? ` ${text.split("\n")[0]}...`
-      : text.length > 140
-        ? `${text.slice(0, 140)}...`
-        : text;
-  }
-  return pairLines("Annotations", shown, {
-    indent,
-    separator: ": ",
-    skip: ["kubectl.kubernetes.io/last-applied-configuration"],
+  const annotations = metadata.annotations ?? {};
+  const keys = Object.keys(annotations)
+    .filter((key) => key !== lastAppliedAnnotation)
+    .sort();
+  if (keys.length === 0) return [`${indent}Annotations:\t<none>`];
+  return keys.flatMap((key, at) => {
+    const head = `${indent}${at === 0 ? "Annotations:" : ""}\t`;
+    const value = String(annotations[key]).replace(/\n$/, "");
+    if (!value.includes("\n") && key.length + value.length + 2 <= annotationWidth) return [`${head}${key}: ${value}`];
+    const cut = (line: string) =>
+      line.length > annotationWidth - 2 ? `${line.slice(0, annotationWidth - 2)}...` : line;
+    return [`${head}${key}:`, ...value.split("\n").map((line) => `${indent}\t  ${cut(line)}`)];
   });
 }
 

@@ -2,7 +2,7 @@ import type { Container } from "../../kinds/core/container.ts";
 import { type Pod, podKind } from "../../kinds/core/pod.ts";
 import type { Observed } from "../../kinds/kind.ts";
 import type { DeepReadonly } from "../../kinds/schema.ts";
-import { readObject } from "../object.ts";
+import { type AnyMeta, readObject } from "../object.ts";
 import { eventLines } from "./events.ts";
 import { annotationLines, controlledBy, longTime, pairLines } from "./lines.ts";
 import { commandLines, imageLines, placementLines, settingLines, volumeLines } from "./pod_template.ts";
@@ -33,8 +33,11 @@ export async function describePod({ api, namespace, name, nowMs }: Subject): Pro
     ...controlledBy(metadata),
   ];
   if ((spec.initContainers?.length ?? 0) > 0)
-    lines.push("Init Containers:", ...containerLines(spec.initContainers ?? [], status.initContainerStatuses ?? []));
-  lines.push("Containers:", ...containerLines(spec.containers, status.containerStatuses ?? []));
+    lines.push(
+      "Init Containers:",
+      ...containerLines(spec.initContainers ?? [], status.initContainerStatuses ?? [], metadata),
+    );
+  lines.push("Containers:", ...containerLines(spec.containers, status.containerStatuses ?? [], metadata));
   if ((status.conditions?.length ?? 0) > 0)
     lines.push(
       "Conditions:",
@@ -64,6 +67,7 @@ function statusLines({ metadata, status }: Observed<Pod>): string[] {
 function containerLines(
   containers: readonly DeepReadonly<Container>[],
   statuses: readonly ContainerStatus[],
+  pod: AnyMeta,
 ): string[] {
   return containers.flatMap((container) => {
     const status = statuses.find(({ name }) => name === container.name);
@@ -82,7 +86,7 @@ function containerLines(
             `${indent}Ready:\t${status.ready ? "True" : "False"}`,
             `${indent}Restart Count:\t${status.restartCount}`,
           ]),
-      ...settingLines(container, indent),
+      ...settingLines(container, indent, pod),
     ];
   });
 }

@@ -1,8 +1,9 @@
 import type { Container, Probe } from "../../kinds/core/container.ts";
 import type { PodSpec, PodTemplateSpec } from "../../kinds/core/pod_spec.ts";
 import type { Volume } from "../../kinds/core/volume.ts";
+import { integerValue, parseQuantity } from "../../kinds/quantity.ts";
 import type { DeepReadonly } from "../../kinds/schema.ts";
-import { isRecord } from "../object.ts";
+import { type AnyMeta, isRecord } from "../object.ts";
 import { annotationLines, pairLines } from "./lines.ts";
 
 type ReadonlyContainer = DeepReadonly<Container>;
@@ -59,7 +60,7 @@ export function commandLines({ command = [], args = [] }: ReadonlyContainer, ind
 }
 
 /** Resources, probes, environment and mounts. */
-export function settingLines(container: ReadonlyContainer, indent: string): string[] {
+export function settingLines(container: ReadonlyContainer, indent: string, pod?: AnyMeta): string[] {
   const lines: string[] = [];
   const amounts = (title: string, values: Readonly<Record<string, string>> | undefined) => {
     const names = Object.keys(values ?? {}).sort();
@@ -82,7 +83,9 @@ export function settingLines(container: ReadonlyContainer, indent: string): stri
   const variables = container.env ?? [];
   lines.push(`${indent}Environment:${variables.length === 0 ? "\t<none>" : ""}`);
   for (const { name, value = "", valueFrom } of variables)
-    lines.push(`${indent}  ${name}:\t${valueFrom ? sourceText(valueFrom) : value.split("\n").join(`\n${indent}  \t`)}`);
+    lines.push(
+      `${indent}  ${name}:\t${valueFrom ? sourceText(valueFrom, container, pod) : value.split("\n").join(`\n${indent}  \t`)}`,
+    );
   const mounts = container.volumeMounts ?? [];
   lines.push(`${indent}Mounts:${mounts.length === 0 ? "\t<none>" : ""}`);
   for (const { mountPath, name, readOnly, subPath } of [...mounts].sort((a, b) =>
@@ -96,13 +99,25 @@ export function settingLines(container: ReadonlyContainer, indent: string): stri
 
 type ValueFrom = NonNullable<NonNullable<ReadonlyContainer["env"]>[number]["valueFrom"]>;
 
-function sourceText({ configMapKeyRef, secretKeyRef, fieldRef, resourceFieldRef }: ValueFrom): string {
+function sourceText(source: ValueFrom, container: ReadonlyContainer, pod: AnyMeta | undefined): string {
+  const { configMapKeyRef, secretKeyRef, fieldRef, resourceFieldRef } = source;
   if (configMapKeyRef)
     return `<set to the key '${configMapKeyRef.key}' of config map '${configMapKeyRef.name ?? ""}'>\tOptional: ${configMapKeyRef.optional === true}`;
   if (secretKeyRef)
     return `<set to the key '${secretKeyRef.key}' in secret '${secretKeyRef.name ?? ""}'>\tOptional: ${secretKeyRef.optional === true}`;
-  if (fieldRef) return ` (${fieldRef.apiVersion ?? "v1"}:${fieldRef.fieldPath})`;
-  return resourceFieldRef ? ` (${resourceFieldRef.resource})` : "";
+  if (fieldRef) {
+    const known = /^metadata\.(name|namespace|uid)$/.exec(fieldRef.fieldPath)?.[1] ?? "";
+    return `${pod?.[known] ?? ""} (${fieldRef.apiVersion ?? "v1"}:${fieldRef.fieldPath})`;
+  }
+  return resourceFieldRef ? `${amountText(container, resourceFieldRef.resource)} (${resourceFieldRef.resource})` : "";
+}
+
+/** "limits.cpu" of a container in whole cores, "limits.memory" in bytes. */
+function amountText(container: ReadonlyContainer, path: string): string {
+  const [kind, resource = ""] = path.split(".");
+  const amounts = kind === "limits" ? container.resources?.limits : container.resources?.requests;
+  const amount = amounts?.[resource];
+  return amount === undefined ? "node allocatable" : String(integerValue(parseQuantity(amount)));
 }
 
 function probeText(probe: DeepReadonly<Probe>): string {
@@ -126,6 +141,12 @@ const volumeWords: Readonly<Record<string, string>> = {
   downwardAPI: "DownwardAPI (a volume populated by information about the pod)",
   nfs: "NFS (an NFS mount that lasts the lifetime of a pod)",
 };
+/** Shown also where the manifest does not say them; in this order. */
+const volumeDefaults: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
+  emptyDir: { medium: "", sizeLimit: "<unset>" },
+  configMap: { name: "", optional: false },
+  secret: { secretName: "", optional: false },
+};
 const fieldWords: Readonly<Record<string, string>> = {
   secretName: "SecretName",
   name: "Name",
@@ -142,18 +163,19 @@ const fieldWords: Readonly<Record<string, string>> = {
 export function volumeLines(volumes: readonly DeepReadonly<Volume>[] | undefined, indent: string): string[] {
   if (volumes === undefined || volumes.length === 0) return [`${indent}Volumes:\t<none>`];
   const lines = [`${indent}Volumes:`];
+  const inner = "    ";
   for (const { name, ...sources } of volumes) {
-    lines.push(`${indent} ${name}:`);
+    lines.push(`${indent === "" ? "  " : `${indent} `}${name}:`);
     const [type, source] = Object.entries(sources).find(([, value]) => value !== undefined) ?? ["unknown", {}];
-    lines.push(`${indent}  Type:\t${volumeWords[type] ?? type}`);
+    lines.push(`${inner}Type:\t${volumeWords[type] ?? type}`);
     if (!isRecord(source)) continue;
     const fields: Record<string, unknown> = source;
-    const shown = type === "emptyDir" ? { medium: "", sizeLimit: "<unset>", ...fields } : fields;
+    const shown = { ...volumeDefaults[type], ...fields };
     for (const [field, value] of Object.entries(shown))
       if (fieldWords[field] !== undefined && typeof value !== "object")
-        lines.push(`${indent}  ${fieldWords[field]}:\t${value}`);
+        lines.push(`${inner}${fieldWords[field]}:\t${value}`);
     if (type === "projected" && Array.isArray(fields.sources))
-      lines.push(...fields.sources.filter(isRecord).flatMap((part) => projectedLines(part, `${indent}  `)));
+      lines.push(...fields.sources.filter(isRecord).flatMap((part) => projectedLines(part, inner)));
   }
   return lines;
 }
@@ -178,7 +200,10 @@ export function placementLines(spec: DeepReadonly<PodSpec> | undefined, indent =
 
 function tolerationLines(tolerations: DeepReadonly<PodSpec>["tolerations"], indent: string): string[] {
   if (tolerations === undefined || tolerations.length === 0) return [`${indent}Tolerations:\t<none>`];
-  return tolerations.map(({ key = "", operator, value = "", effect = "", tolerationSeconds }, at) => {
+  const sorted = [...tolerations].sort((a, b) =>
+    (a.key ?? "") < (b.key ?? "") ? -1 : (a.key ?? "") > (b.key ?? "") ? 1 : 0,
+  );
+  return sorted.map(({ key = "", operator, value = "", effect = "", tolerationSeconds }, at) => {
     const head = at === 0 ? "Tolerations:" : "";
     const whole =
       key +
