@@ -1,13 +1,21 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { mkdtempSync, rmSync, statSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parse } from "yaml";
+import type { Disk } from "../env/disk.ts";
 import { realClock } from "../env/real/clock.ts";
 import { realDisk } from "../env/real/disk.ts";
 import { realPki } from "../env/real/pki.ts";
 import { realRandom } from "../env/real/random.ts";
-import { kubeconfigYaml, loadAdminToken, loadAuthority, loadServerCertificate, renewalDelayMs } from "./credentials.ts";
+import {
+  AuthorityError,
+  kubeconfigYaml,
+  loadAdminToken,
+  loadAuthority,
+  loadServerCertificate,
+  renewalDelayMs,
+} from "./credentials.ts";
 
 const pki = realPki(realClock, realRandom);
 const dayMs = 86_400_000;
@@ -43,6 +51,55 @@ test("the server's certificate stands for all its names and is kept until a name
   expect(renewed.certificatePem).not.toBe(first.certificatePem);
   const moved = await at(now, { ...names, nodeIps: ["192.0.2.8"] });
   expect((await pki.inspect(moved.certificatePem)).ipAddresses).toContain("192.0.2.8");
+});
+
+/** A disk that fails when the named file is written, as a machine that loses its power there. */
+function powerCutAt(name: string): Disk {
+  return {
+    ...realDisk,
+    writeFileAtomic: (path, bytes, more) =>
+      path.endsWith(name) ? Promise.reject(new Error("no power")) : realDisk.writeFileAtomic(path, bytes, more),
+  };
+}
+
+test("a renewal that ends between key and certificate is done again at the next start", async () => {
+  const authority = await loadAuthority(pki, options());
+  const at = (nowMs: number, disk: Disk = realDisk) =>
+    loadServerCertificate(pki, authority, names, { ...options(), disk, nowMs });
+  const now = realClock.now();
+  const first = await at(now);
+  await expect(at(now + 300 * dayMs, powerCutAt("apiserver.crt"))).rejects.toThrow("no power");
+  expect(readFileSync(join(dataDir, "pki", "apiserver.crt"), "utf8")).toBe(first.certificatePem);
+  const second = await at(now);
+  expect(await pki.matches(second)).toBe(true);
+  expect(await at(now)).toEqual(second);
+});
+
+test("an authority whose making was cut short is made again, for nobody trusts it yet", async () => {
+  await expect(loadAuthority(pki, { ...options(), disk: powerCutAt("ca.crt") })).rejects.toThrow("no power");
+  expect(await pki.matches(await loadAuthority(pki, options()))).toBe(true);
+});
+
+test("an authority that clients trust is never replaced: what is damaged is named, and what to do", async () => {
+  const file = (name: string) => join(dataDir, "pki", name);
+  const authority = await loadAuthority(pki, options());
+  await loadServerCertificate(pki, authority, names, { ...options(), nowMs: realClock.now() });
+  const failure = async () => {
+    const error = await loadAuthority(pki, options()).catch((thrown: unknown) => thrown);
+    if (!(error instanceof AuthorityError)) throw new Error("no AuthorityError");
+    return error.message;
+  };
+
+  writeFileSync(file("ca.key"), (await pki.createAuthority("another", 1)).privateKeyPem);
+  expect(await failure()).toContain(`${file("ca.crt")} does not belong to ${file("ca.key")}`);
+  rmSync(file("ca.key"));
+  expect(await failure()).toContain("restore both files from a backup");
+  rmSync(file("ca.crt"));
+  expect(await failure()).toContain("is missing");
+
+  writeFileSync(file("ca.crt"), authority.certificatePem);
+  writeFileSync(file("ca.key"), authority.privateKeyPem);
+  expect(await loadAuthority(pki, options())).toEqual(authority);
 });
 
 test("the administrator's token is made once, unless one is configured", async () => {

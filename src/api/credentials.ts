@@ -28,9 +28,30 @@ export interface ServerNames {
   readonly clusterDomain: string;
 }
 
-/** The authority, made at the first call. A half-written one (a crash between key and certificate) is made again. */
+/** A damaged authority: clients trust it, so that no other may take its place unasked. */
+export class AuthorityError extends Error {
+  override readonly name = "AuthorityError";
+}
+
+/**
+ * The authority, made at the first call. A key without a certificate, which a crash at the first start leaves, is made again:
+ * nobody trusts it yet. Anything else that is not a whole pair is an AuthorityError.
+ */
 export async function loadAuthority(pki: Pki, options: CredentialOptions): Promise<KeyPair> {
-  return loadPair(options, "ca", () => pki.createAuthority("wherry-ca", authorityDays));
+  const present = await readPair(pki, options, "ca");
+  if (typeof present === "object") return present;
+  const { disk, dataDir } = options;
+  const files = pathsOf(dataDir, "ca");
+  // The server's certificate is issued after the authority is on disk: whoever has met this server trusts its authority.
+  if ((await disk.exists(files.certificate)) || (await disk.exists(pathsOf(dataDir, "apiserver").certificate)))
+    throw new AuthorityError(
+      `Cannot use the cluster's certificate authority: ${files.certificate} ${present === "mismatch" ? `does not belong to ${files.key}` : `or ${files.key} is missing`}. ` +
+        "Clients trust this authority, so no new one is made in its place: restore both files from a backup. " +
+        `To begin with a new authority instead, move ca.* and apiserver.* out of ${dataDir}/pki and give every client the new kubeconfig.`,
+    );
+  const made = await pki.createAuthority("wherry-ca", authorityDays);
+  await writePair(options, "ca", made);
+  return made;
 }
 
 /** The server's certificate for all of its names, made again when a name is missing, it ends soon, or the CA changed. */
@@ -50,7 +71,14 @@ export async function loadServerCertificate(
       usages: ["server"],
       validDays: serverDays,
     });
-  const present = await loadPair(options, "apiserver", make);
+  const renew = async () => {
+    const renewed = await make();
+    await writePair(options, "apiserver", renewed);
+    return renewed;
+  };
+  const present = await readPair(pki, options, "apiserver");
+  // "mismatch": the last renewal wrote the key and not the certificate.
+  if (typeof present !== "object") return renew();
   const [facts, issuer] = await Promise.all([
     pki.inspect(present.certificatePem),
     pki.inspect(authority.certificatePem),
@@ -61,9 +89,7 @@ export async function loadServerCertificate(
   const fresh = facts.notAfter - options.nowMs > renewBeforeMs && facts.notBefore <= options.nowMs;
   // A certificate older than its authority was signed by another one.
   if (complete && fresh && facts.notBefore >= issuer.notBefore) return present;
-  const renewed = await make();
-  await writePair(options, "apiserver", renewed);
-  return renewed;
+  return renew();
 }
 
 /** When to call loadServerCertificate again (and Listening.renew with its result): milliseconds from now. */
@@ -124,28 +150,33 @@ preferences: {}
 `;
 }
 
-async function loadPair(options: CredentialOptions, name: string, make: () => Promise<KeyPair>): Promise<KeyPair> {
-  const { disk, dataDir } = options;
-  const certificate = `${dataDir}/pki/${name}.crt`;
-  const key = `${dataDir}/pki/${name}.key`;
-  if ((await disk.exists(certificate)) && (await disk.exists(key))) {
-    const decoder = new TextDecoder();
-    return {
-      certificatePem: decoder.decode(await disk.readFile(certificate)),
-      privateKeyPem: decoder.decode(await disk.readFile(key)),
-    };
-  }
-  const made = await make();
-  await writePair(options, name, made);
-  return made;
+function pathsOf(dataDir: string, name: string) {
+  return { certificate: `${dataDir}/pki/${name}.crt`, key: `${dataDir}/pki/${name}.key` };
 }
 
-/** The key first: a certificate on disk always has its key beside it. */
+/** A certificate and its key; "absent": one or both are not there; "mismatch": they are not of one pair, or unreadable. */
+async function readPair(
+  pki: Pki,
+  { disk, dataDir }: CredentialOptions,
+  name: string,
+): Promise<KeyPair | "absent" | "mismatch"> {
+  const { certificate, key } = pathsOf(dataDir, name);
+  if (!(await disk.exists(certificate)) || !(await disk.exists(key))) return "absent";
+  const decoder = new TextDecoder();
+  const pair = {
+    certificatePem: decoder.decode(await disk.readFile(certificate)),
+    privateKeyPem: decoder.decode(await disk.readFile(key)),
+  };
+  return (await pki.matches(pair)) ? pair : "mismatch";
+}
+
+/** The key first: a certificate on disk always has a key beside it, if perhaps, after a crash, that of its successor. */
 async function writePair({ disk, dataDir }: CredentialOptions, name: string, pair: KeyPair): Promise<void> {
+  const { certificate, key } = pathsOf(dataDir, name);
   const encoder = new TextEncoder();
   await disk.makeDirectory(`${dataDir}/pki`);
-  await disk.writeFileAtomic(`${dataDir}/pki/${name}.key`, encoder.encode(pair.privateKeyPem), { mode: 0o600 });
-  await disk.writeFileAtomic(`${dataDir}/pki/${name}.crt`, encoder.encode(pair.certificatePem), { mode: 0o600 });
+  await disk.writeFileAtomic(key, encoder.encode(pair.privateKeyPem), { mode: 0o600 });
+  await disk.writeFileAtomic(certificate, encoder.encode(pair.certificatePem), { mode: 0o600 });
 }
 
 /** IPv6 has many spellings of one address; certificates carry the bytes. */

@@ -31,4 +31,6 @@ export interface Pki {
   createAuthority(commonName: string, validDays: number): Promise<KeyPair>;
   issue(authority: KeyPair, request: CertificateRequest): Promise<KeyPair>;
   inspect(certificatePem: string): Promise<CertificateFacts>;
+  /** Whether the key is the certificate's. Also false when one of them cannot be read. */
+  matches(pair: KeyPair): Promise<boolean>;
 }

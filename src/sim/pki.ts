@@ -24,7 +24,12 @@ export class SimulatedPki implements Pki {
     return facts;
   }
 
+  async matches({ certificatePem, privateKeyPem }: KeyPair): Promise<boolean> {
+    return (await this.inspect(certificatePem)).publicKeySha256 === privateKeyPem;
+  }
+
   #pair(request: CertificateRequest): KeyPair {
+    const key = `${request.commonName} ${this.#clock.now()}`;
     const facts: CertificateFacts = {
       commonName: request.commonName,
       organizations: request.organizations ?? [],
@@ -32,8 +37,8 @@ export class SimulatedPki implements Pki {
       ipAddresses: request.ipAddresses ?? [],
       notBefore: this.#clock.now(),
       notAfter: this.#clock.now() + request.validDays * dayMs,
-      publicKeySha256: request.commonName,
+      publicKeySha256: key,
     };
-    return { certificatePem: JSON.stringify(facts), privateKeyPem: "simulated" };
+    return { certificatePem: JSON.stringify(facts), privateKeyPem: key };
   }
 }

@@ -9,7 +9,7 @@ const skewMs = 5 * 60_000;
 const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
 
 /** Makes certificates by WebCrypto, on Bun, Deno and Node. Loaded only when one is to be made: see pki.ts. */
-export function certificateMaker(clock: Clock, random: Random): Omit<Pki, "inspect"> {
+export function certificateMaker(clock: Clock, random: Random): Pick<Pki, "createAuthority" | "issue"> {
   const validity = (days: number) => ({
     notBefore: new Date(clock.now() - skewMs),
     notAfter: new Date(clock.now() + days * dayMs),

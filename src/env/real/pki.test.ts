@@ -40,3 +40,11 @@ test("keys are told apart by their hash", async () => {
   expect(await hash(one.certificatePem)).toBe(await hash(one.certificatePem));
   expect(await hash(one.certificatePem)).not.toBe(await hash(two.certificatePem));
 });
+
+test("a key matches its own certificate, no other, and nothing that cannot be read", async () => {
+  const [one, two] = [await pki.createAuthority("a", 1), await pki.createAuthority("a", 1)];
+  expect(await pki.matches(one)).toBe(true);
+  expect(await pki.matches({ ...one, privateKeyPem: two.privateKeyPem })).toBe(false);
+  expect(await pki.matches({ ...one, privateKeyPem: "" })).toBe(false);
+  expect(await pki.matches({ ...one, certificatePem: "torn" })).toBe(false);
+});

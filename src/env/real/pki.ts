@@ -1,6 +1,6 @@
-import { createHash, X509Certificate } from "node:crypto";
+import { createHash, createPublicKey, X509Certificate } from "node:crypto";
 import type { Clock } from "../clock.ts";
-import type { CertificateFacts, Pki } from "../pki.ts";
+import type { CertificateFacts, KeyPair, Pki } from "../pki.ts";
 import type { Random } from "../random.ts";
 
 /**
@@ -17,6 +17,7 @@ export function realPki(clock: Clock, random: Random): Pki {
     createAuthority: async (commonName, validDays) => (await maker()).createAuthority(commonName, validDays),
     issue: async (authority, request) => (await maker()).issue(authority, request),
     inspect: async (certificatePem) => inspect(certificatePem),
+    matches: async (pair) => matches(pair),
   };
 }
 
@@ -34,6 +35,15 @@ function inspect(certificatePem: string): CertificateFacts {
     notAfter: Date.parse(certificate.validTo),
     publicKeySha256: createHash("sha256").update(publicKey).digest("base64"),
   };
+}
+
+function matches({ certificatePem, privateKeyPem }: KeyPair): boolean {
+  try {
+    const certified = new X509Certificate(certificatePem).publicKey.export({ type: "spki", format: "der" });
+    return createPublicKey(privateKeyPem).export({ type: "spki", format: "der" }).equals(certified);
+  } catch {
+    return false;
+  }
 }
 
 /** The values of `key` in a text such as "O=a\nCN=b" or "DNS:a, IP Address:192.0.2.1". */
