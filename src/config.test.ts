@@ -49,4 +49,25 @@ describe("readConfig", () => {
   test("a token is never repeated in an error", () => {
     expect(() => read(["--token", "short"])).toThrow(new ConfigError("--token must have at least 16 characters"));
   });
+
+  test.each(["127.0.0.1", "0.0.0.0", "169.254.1.1", "224.0.0.1"])("a node's address cannot be %s", (address) => {
+    expect(() => read(["--node-ip", address])).toThrow(ConfigError);
+    expect(() => read(["--node-ip", address])).toThrow(
+      `--node-ip ${address}: pods reach the API server at this address`,
+    );
+    expect(() => read([], { WHERRY_NODE_IP: address })).toThrow(`WHERRY_NODE_IP ${address}: pods`);
+  });
+
+  test("a machine without an address of its own is told to give one", () => {
+    const alone = {
+      environment: {},
+      readYaml: () => undefined,
+      hostName: () => "boat",
+      hostAddress: () => "127.0.0.1",
+    };
+    expect(() => readConfig({ ...alone, argv: [] })).toThrow(
+      /^node-ip is not given, and this machine's own address is 127\.0\.0\.1: .*as in --node-ip 192\.0\.2\.7$/,
+    );
+    expect(readConfig({ ...alone, argv: ["--node-ip", "10.0.0.5"] }).nodeIp).toBe("10.0.0.5");
+  });
 });

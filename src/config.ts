@@ -195,6 +195,12 @@ function fromFile(path: string, readYaml: ConfigSources["readYaml"]): Record<str
   return record.data;
 }
 
+/** Whether an EndpointSlice may carry the address: the one of the Service `kubernetes` carries the node's. */
+function isReachable(ipv4: string): boolean {
+  const [first = 0, second] = ipv4.split(".").map(Number);
+  return first !== 0 && first !== 127 && first < 224 && !(first === 169 && second === 254);
+}
+
 /** A flag wins over a variable, a variable over the file, the file over the default. Throws ConfigError. */
 export function readConfig(sources: ConfigSources): Config {
   const flags = fromFlags(sources.argv);
@@ -202,23 +208,33 @@ export function readConfig(sources: ConfigSources): Config {
   const path = flags["config"] ?? variables["config"];
   const file = typeof path === "string" ? fromFile(path, sources.readYaml) : {};
   const merged: Record<string, unknown> = { ...file, ...variables, ...flags };
+  const sourceOf = (name: string) =>
+    name in flags ? `--${name}` : name in variables ? variableOf(name) : `"${name}" in ${String(path)}`;
   const parsed = Settings.safeParse(merged);
   if (!parsed.success) {
     const texts = parsed.error.issues.map((issue) => {
       const name = String(issue.path[0] ?? "");
       const shown = name === "token" ? "" : ` ${JSON.stringify(merged[name])}`;
-      const where = name in flags ? `--${name}` : name in variables ? variableOf(name) : `"${name}" in ${String(path)}`;
-      return `${where}${shown} ${issue.message}`;
+      return `${sourceOf(name)}${shown} ${issue.message}`;
     });
     throw new ConfigError(texts.join("; "));
   }
   const values = parsed.data;
+  const nodeIp = values["node-ip"] ?? sources.hostAddress();
+  if (!isReachable(nodeIp)) {
+    const where =
+      values["node-ip"] !== undefined ? sourceOf("node-ip") : "node-ip is not given, and this machine's own address is";
+    throw new ConfigError(
+      `${where} ${nodeIp}: pods reach the API server at this address, so it cannot be loopback, link-local, multicast or 0.0.0.0; ` +
+        "give an address of one of this machine's interfaces (ip -4 address lists them), as in --node-ip 192.0.2.7",
+    );
+  }
   if (values["cluster-cidr"] === values["service-cidr"])
     throw new ConfigError(`cluster-cidr and service-cidr are both ${values["cluster-cidr"]}: they must not overlap`);
   return {
     dataDir: values["data-dir"],
     nodeName: values["node-name"] ?? sources.hostName().toLowerCase(),
-    nodeIp: values["node-ip"] ?? sources.hostAddress(),
+    nodeIp,
     bindAddress: values["bind-address"],
     httpsListenPort: values["https-listen-port"],
     dockerHost: values["docker-host"] ?? (sources.environment["DOCKER_HOST"] || undefined),
