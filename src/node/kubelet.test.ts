@@ -411,7 +411,7 @@ describe("the node", () => {
       metadata: { name: "boat", labels: { "kubernetes.io/hostname": "boat", "kubernetes.io/arch": "amd64" } },
       spec: { podCIDR: "10.42.0.0/24" },
       status: {
-        capacity: { cpu: "4", memory: "8388608Ki", pods: "110" },
+        capacity: { cpu: "4", memory: "8Gi", pods: "110" },
         nodeInfo: { kubeletVersion: "v1.35.0+wherry.0.1.0", containerRuntimeVersion: "docker://0.0.0" },
       },
     });

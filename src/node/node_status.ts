@@ -1,6 +1,7 @@
 /** What a Node says of itself. Pure; the texts are Kubernetes' own. */
 import { rfc3339 } from "../env/clock.ts";
 import type { NodeCondition, NodeStatus } from "../kinds/core/node.ts";
+import { canonicalQuantity } from "../kinds/quantity.ts";
 import type { DeepReadonly } from "../kinds/schema.ts";
 import type { ObservedImage, RuntimeVersion } from "./container_runtime.ts";
 import type { HostFacts } from "./machine_link.ts";
@@ -31,7 +32,8 @@ export function allocatableOf(facts: HostFacts): { cpuMillis: number; memoryByte
   };
 }
 
-const kibibytes = (bytes: number) => `${Math.floor(bytes / 1024)}Ki`;
+/** In the form in which the API gives it back: 8Gi, not 8388608Ki, else every look at the status would find a difference. */
+const kibibytes = (bytes: number) => canonicalQuantity(`${Math.floor(bytes / 1024)}Ki`);
 
 export function nodeLabels(nodeName: string, facts: HostFacts): Record<string, string> {
   return {
@@ -85,7 +87,7 @@ export function nodeStatus(input: NodeStatusInput, old: DeepReadonly<NodeStatus>
     },
     allocatable: {
       cpu: String(facts.cpus),
-      "ephemeral-storage": String(allocatable.storageBytes),
+      "ephemeral-storage": canonicalQuantity(String(allocatable.storageBytes)),
       memory: kibibytes(allocatable.memoryBytes),
       pods: String(mostPods),
     },
