@@ -1,3 +1,4 @@
+import { type Clock, sleep } from "../env/clock.ts";
 import { type Disk, DiskError, type DiskFile } from "../env/disk.ts";
 import type { Random } from "../env/random.ts";
 
@@ -25,6 +26,8 @@ export interface SimulatedDiskOptions {
   readonly random: Random;
   /** The sum of all files' sizes that fits; default: no limit. */
   readonly capacityBytes?: number;
+  /** Needed where syncs shall take time. */
+  readonly clock?: Clock;
 }
 
 const directoryOf = (path: string) => path.slice(0, Math.max(1, path.lastIndexOf("/")));
@@ -64,8 +67,12 @@ export class SimulatedDisk implements Disk {
   syncsAreLies = false;
   bytesWritten = 0;
   syncs = 0;
+  /** How long a sync of a file takes, at least and at most; 0: no time. */
+  syncMs: readonly [from: number, to: number] = [0, 0];
+  readonly #clock: Clock | undefined;
 
   constructor(options: SimulatedDiskOptions) {
+    this.#clock = options.clock;
     this.#random = options.random;
     this.capacityBytes = options.capacityBytes ?? Number.POSITIVE_INFINITY;
   }
@@ -240,6 +247,13 @@ export class SimulatedDisk implements Disk {
         this.syncs++;
         if (syncFailed) throw new DiskError("sync", path, "EIO", new Error("an earlier sync has failed"));
         if (cut) this.#interrupted("sync", path);
+        // What is written from here on is not this sync's.
+        const covered = new Set(content.pending);
+        const [from, to] = this.syncMs;
+        if (this.#clock !== undefined && to > 0) {
+          await sleep(this.#clock, from + this.#random.fraction() * (to - from));
+          alive("sync");
+        }
         if (this.#syncFailures > 0) {
           this.#syncFailures--;
           syncFailed = true;
@@ -248,8 +262,12 @@ export class SimulatedDisk implements Disk {
           throw new DiskError("sync", path, "EIO");
         }
         if (this.syncsAreLies) return;
-        for (const pending of content.pending) content.durable = apply(content.durable, pending);
-        content.pending = [];
+        const left: Pending[] = [];
+        for (const pending of content.pending) {
+          if (covered.has(pending)) content.durable = apply(content.durable, pending);
+          else left.push(pending);
+        }
+        content.pending = left;
       },
       truncate: async (length) => {
         const cut = change("truncate");

@@ -55,13 +55,19 @@ export class SimPodFiles implements PodFiles {
   }
 }
 
-/** Connects to "address:port" where `open` says so; what is written comes back. */
+/** Connects to "address:port" where `open` or the machine says so; what is written comes back. */
 export class SimDialer implements Dialer {
   readonly open = new Set<string>();
+  readonly #accepts: (address: string, port: number) => boolean;
+
+  constructor(accepts: (address: string, port: number) => boolean = () => false) {
+    this.#accepts = accepts;
+  }
 
   async connect(address: string, port: number): Promise<Connection> {
     const where = `${address}:${port}`;
-    if (!this.open.has(where)) throw new Error(`dial tcp ${where}: connect: connection refused`);
+    if (!this.open.has(where) && !this.#accepts(address, port))
+      throw new Error(`dial tcp ${where}: connect: connection refused`);
     const queue: Uint8Array[] = [];
     let wake: () => void = () => undefined;
     let over = false;

@@ -1,71 +1,189 @@
-/** A whole node in virtual time: startServer as it is, on simulated disk, engine, network and HTTP. */
-import { readConfig } from "../config.ts";
+/** A whole node, `startServer` unchanged, on a simulated machine. */
+import { Client } from "../client/client.ts";
+import { httpTransport } from "../client/http_transport.test_support.ts";
+import type { Transport } from "../client/transport.ts";
+import { type Config, readConfig } from "../config.ts";
+import { sleep } from "../env/clock.ts";
+import { describeError } from "../env/log.ts";
 import { type Server, startServer } from "../server.ts";
 import { SimulatedDisk } from "./disk.ts";
 import { SimulatedHttp } from "./http.ts";
+import { Life } from "./life.ts";
 import { SimDialer, SimPodFiles, simHostFacts } from "./machine_link.ts";
 import { SimulatedPki } from "./pki.ts";
 import { SimPodNetwork } from "./pod_network.ts";
+import { SimulatedProxy } from "./proxy.ts";
+import type { SeededRandom } from "./random.ts";
 import { SimEngine } from "./runtime.ts";
 import type { Simulation } from "./simulation.ts";
 
-const startLimitMs = 60_000;
+export interface SimulatedNodeOptions {
+  readonly name?: string;
+  /** Flags of `wherry up`, besides the node's name and address. */
+  readonly flags?: readonly string[];
+  /** Images that the engine has from the start. */
+  readonly images?: readonly string[];
+  /** Images that a pull finds. */
+  readonly registry?: readonly string[];
+  readonly diskBytes?: number;
+}
 
-/** One machine: what it has outlives the server that runs on it. */
-export class SimulatedMachine {
+/**
+ * The machine outlives the node's process: its disk, its engine with what runs there, the pods' network and files, the proxy.
+ * `kill` ends the process between two microtasks; what it was doing stays undone for ever.
+ */
+export class SimulatedNode {
+  readonly name: string;
+  readonly config: Config;
   readonly disk: SimulatedDisk;
   readonly engine: SimEngine;
-  readonly podNetwork: SimPodNetwork;
-  readonly podFiles = new SimPodFiles();
-  readonly dialer = new SimDialer();
+  readonly network: SimPodNetwork;
+  readonly files = new SimPodFiles();
+  readonly proxy: SimulatedProxy;
   readonly http = new SimulatedHttp();
+  /** Over HTTP with the administrator's token, through every restart. Answers 503 while the node is down. */
+  readonly client: Client;
+  readonly transport: Transport;
   readonly #sim: Simulation;
+  readonly #random: SeededRandom;
+  readonly #dialer: SimDialer;
+  readonly #pki: SimulatedPki;
+  #token: string | undefined;
+  #life: Life | undefined;
+  #server: Server | undefined;
+  /** Why the process ended by itself. */
+  failure: Error | undefined;
 
-  constructor(sim: Simulation) {
-    const { clock, random, trace } = sim;
+  constructor(sim: Simulation, options: SimulatedNodeOptions = {}) {
+    const { clock, trace } = sim;
     this.#sim = sim;
-    this.disk = new SimulatedDisk({ random: random.fork() });
-    this.engine = new SimEngine({
-      clock,
-      random: random.fork(),
-      images: ["nginx", "busybox"],
-      note: (text) => trace.note(text),
-    });
-    this.podNetwork = new SimPodNetwork(clock);
-  }
-
-  /** Starts the server and waits, in virtual time, until its node is ready. */
-  async start(): Promise<Server> {
-    const { clock, log, random } = this.#sim;
-    const config = readConfig({
-      argv: ["--data-dir", "/data", "--node-name", "boat", "--node-ip", "192.0.2.7"],
+    this.#random = sim.random.fork();
+    this.name = options.name ?? "boat";
+    this.config = readConfig({
+      argv: ["--node-name", this.name, "--node-ip", "192.0.2.7", ...(options.flags ?? [])],
       environment: {},
-      readYaml: () => ({}),
-      hostName: () => "boat",
+      readYaml: () => undefined,
+      hostName: () => this.name,
       hostAddress: () => "192.0.2.7",
     });
-    const starting = startServer(config, {
+    this.disk = new SimulatedDisk({
+      random: this.#random.fork(),
       clock,
-      log,
-      random: random.fork(),
-      disk: this.disk,
-      http: this.http,
-      httpClient: { fetch: () => Promise.reject(new Error("ConnectionRefused")) },
-      pki: new SimulatedPki(clock),
-      version: "0.1.0",
-      containerRuntime: (clusterUid) => this.engine.forCluster(clusterUid),
-      podNetwork: this.podNetwork,
-      podFiles: this.podFiles,
-      dialer: this.dialer,
-      hostFacts: () => Promise.resolve(simHostFacts),
-      connectProxy: () => Promise.resolve({ apply: () => Promise.resolve(), close: () => undefined }),
-      failed: (error) => {
-        throw error;
-      },
+      ...(options.diskBytes === undefined ? {} : { capacityBytes: options.diskBytes }),
     });
-    const server = await clock.complete(starting, startLimitMs, "the start of the server");
-    await clock.complete(server.ready, startLimitMs, "a ready node");
-    return server;
+    this.disk.syncMs = [0.2, 2];
+    this.engine = new SimEngine({
+      clock,
+      random: this.#random.fork(),
+      images: options.images ?? ["nginx:1", "nginx:2"],
+      registry: options.registry ?? [],
+      note: (text) => trace.note(text),
+    });
+    this.network = new SimPodNetwork(clock);
+    this.proxy = new SimulatedProxy(clock, this.#random.fork());
+    this.#dialer = new SimDialer((address) => this.answers(address));
+    this.#pki = new SimulatedPki(clock);
+    this.transport = this.#transport();
+    this.client = new Client(this.transport);
+    sim.signal.addEventListener("abort", () => this.#life?.end());
+  }
+
+  /** The running server with its in-process client; it serves one life only. */
+  get server(): Server {
+    if (this.#server === undefined) throw new Error(`The node ${this.name} does not run`);
+    return this.#server;
+  }
+
+  get isUp(): boolean {
+    return this.#server !== undefined;
+  }
+
+  /** Starts the process; resolves when its API answers. Rejects as startServer does; never settles when it is killed meanwhile. */
+  async start(): Promise<void> {
+    if (this.#life !== undefined) throw new Error(`The node ${this.name} runs already`);
+    if (this.disk.isDown) this.disk.restore();
+    const { clock, log, trace } = this.#sim;
+    const life = new Life();
+    this.#life = life;
+    this.failure = undefined;
+    trace.note(`node ${this.name} starts`);
+    let server: Server;
+    try {
+      server = await startServer(this.config, {
+        version: "0.0.0",
+        clock: life.clock(clock),
+        random: this.#random.fork(),
+        disk: life.bind(this.disk),
+        log: life.log(log),
+        http: life.bind(this.http),
+        httpClient: life.bind({ fetch: (url: string) => this.#answer(url) }),
+        pki: life.bind(this.#pki),
+        containerRuntime: (clusterUid) => life.bind(this.engine.forCluster(clusterUid)),
+        podNetwork: life.bind(this.network),
+        podFiles: life.bind(this.files),
+        dialer: life.bind(this.#dialer),
+        hostFacts: async () => simHostFacts,
+        connectProxy: async () => life.bind(this.proxy),
+        failed: (error) => this.#failed(error),
+      });
+      const kubeconfig = await life.bind(this.disk).readFile(this.config.writeKubeconfig);
+      this.#token = /token: "?([^"\s]+)/.exec(new TextDecoder().decode(kubeconfig))?.[1];
+    } catch (error) {
+      trace.note(`node ${this.name} cannot start: ${describeError(error)}`);
+      if (this.#life === life) this.kill();
+      throw error;
+    }
+    this.#server = server;
+    server.ready.then(
+      () => life.isOver || trace.note(`node ${this.name} is ready`),
+      () => undefined,
+    );
+  }
+
+  #failed(error: Error): void {
+    this.#sim.trace.note(`node ${this.name} failed: ${describeError(error)}`);
+    this.failure = error;
+    this.kill();
+  }
+
+  /** SIGKILL: the process is gone, what it handed to the kernel is not. */
+  kill(): void {
+    this.#sim.trace.note(`node ${this.name} is killed`);
+    this.#life?.end();
+    this.#life = undefined;
+    this.#server = undefined;
+    this.disk.killProcess();
+    this.http.cut();
+  }
+
+  /**
+   * The process and what the disk had not synced are gone. The engine runs on, which no real power cut leaves: the harder case
+   * for a node that must adopt what it finds. `engine.restart()` ends the containers too.
+   */
+  cutPower(): void {
+    this.disk.cutPower();
+    this.kill();
+  }
+
+  /** SIGTERM: a clean end. */
+  async stop(): Promise<void> {
+    const life = this.#life;
+    await this.server.stop();
+    life?.end();
+    this.#life = undefined;
+    this.#server = undefined;
+    this.http.cut();
+    this.#sim.trace.note(`node ${this.name} has stopped`);
+  }
+
+  /** Whether something at a pod's address would accept a connection. */
+  answers(address: string): boolean {
+    for (const [uid, taken] of this.network.attached) {
+      if (taken.split("/")[0] !== address) continue;
+      for (const { config, state } of this.engine.containers.values())
+        if (config.pod.uid === uid && state === "running") return true;
+    }
+    return false;
   }
 
   /** Ids of the containers that run, sorted. */
@@ -74,5 +192,26 @@ export class SimulatedMachine {
       .filter(({ state }) => state === "running")
       .map(({ id }) => id)
       .sort();
+  }
+
+  async #answer(url: string): Promise<Response> {
+    await sleep(this.#sim.clock, 1);
+    if (!this.answers(new URL(url).hostname)) throw new Error("connection refused");
+    return new Response("", { status: 200 });
+  }
+
+  #transport(): Transport {
+    const http = this.http.client();
+    const make = () =>
+      httpTransport({
+        http,
+        server: `https://127.0.0.1:${this.config.httpsListenPort}`,
+        token: this.#token,
+        userAgent: "simulation",
+      });
+    return {
+      send: (call, signal) => make().send(call, signal),
+      watch: (call, signal) => make().watch(call, signal),
+    };
   }
 }

@@ -95,6 +95,8 @@ function forbidEffects(): () => void {
   forbid(Math, "random", "Math.random");
   for (const name of ["setTimeout", "setInterval", "setImmediate", "fetch"]) forbid(globalThis, name, name);
   forbid(performance, "now", "performance.now");
+  forbid(process, "hrtime", "process.hrtime");
+  forbid(AbortSignal, "timeout", "AbortSignal.timeout");
   forbid(crypto, "randomUUID", "crypto.randomUUID");
   forbid(crypto, "getRandomValues", "crypto.getRandomValues");
   const subtle = new Proxy(
