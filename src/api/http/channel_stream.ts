@@ -4,6 +4,7 @@
  */
 import type { WebSocketConnection } from "../../env/http.ts";
 import { describeError } from "../../env/log.ts";
+import type { StatusError } from "../../kinds/status_error.ts";
 import type { ContainerStream } from "../kubelet_link.ts";
 import { isRecord } from "./json_value.ts";
 
@@ -41,6 +42,12 @@ export async function serveChannels(
   connection.close(1000);
   stream.close();
   await input;
+}
+
+/** Tells the client on the error channel why there is no stream. */
+export async function refuseChannels(connection: WebSocketConnection, refusal: StatusError): Promise<void> {
+  await connection.send(frame(channel.error, encoder.encode(JSON.stringify(refusal.toStatus()))));
+  connection.close(1000);
 }
 
 async function copyInput(

@@ -144,6 +144,32 @@ describe("exec and attach", () => {
     expect((await answer.json()).message).toContain(message);
   });
 
+  test("what the kubelet refuses is said on the error channel, for kubectl prints no refused handshake", async () => {
+    const refusing = podServer({ exec: () => Promise.reject(badRequest('container "main" is not running')) });
+    const answer = await refusing.upgrade(`${path}/exec?command=ls&stdout=1`);
+    if (answer instanceof Response) throw new Error("the upgrade was refused");
+    const { connection, sent, closed } = connectionOf("v5.channel.k8s.io", []);
+    await answer.serve(connection);
+    expect(sent).toHaveLength(1);
+    expect(sent[0]?.[0]).toBe(3);
+    expect(JSON.parse(text((sent[0] ?? new Uint8Array()).subarray(1)))).toMatchObject({
+      status: "Failure",
+      message: 'container "main" is not running',
+      code: 400,
+    });
+    expect(await closed).toBe(1000);
+  });
+
+  test.each(["exec?command=ls&stdout=1", "portforward"])(
+    "SPDY to %s of an unscheduled pod is told that",
+    async (query) => {
+      const unscheduled = podServer({}, { spec: { containers: [{ name: "main" }] } });
+      const answer = await unscheduled.upgrade(`${path}/${query}`, { upgrade: "SPDY/3.1" });
+      if (!(answer instanceof Response)) throw new Error("the upgrade was not refused");
+      expect((await answer.json()).message).toBe("pod web does not have a host assigned");
+    },
+  );
+
   test("a pod that is not there, or has several containers, is a proper Status", async () => {
     const several = podServer({}, two);
     const answer = await several.upgrade(`${path}/exec?command=ls&stdout=1`);

@@ -1,12 +1,15 @@
 import type { WebSocketAccept } from "../../env/http.ts";
 import { badRequest, StatusError } from "../../kinds/status_error.ts";
-import { channelProtocols, serveChannels } from "./channel_stream.ts";
+import { channelProtocols, refuseChannels, serveChannels } from "./channel_stream.ts";
 import type { HttpOptions } from "./options.ts";
 import { chooseContainer, kubeletOf, type PodTarget, podTarget } from "./pod_target.ts";
 import { type Dial, portChannelProtocol, servePortChannels, serveTunnel, tunnelProtocol } from "./port_forward.ts";
 import { isTrue, type ResourceRequest } from "./resource_routes.ts";
 
-/** exec, attach and port-forward: checks everything first, so that a refusal is a proper Status. */
+/**
+ * exec, attach and port-forward. All that the API itself can refuse is checked before the protocol is: a client whose
+ * WebSocket was refused tries SPDY, and prints what that is told.
+ */
 export async function upgradePod(options: HttpOptions, resource: ResourceRequest): Promise<WebSocketAccept | Response> {
   const { request, url, path } = resource;
   const { subresource } = path;
@@ -25,18 +28,21 @@ export async function upgradePod(options: HttpOptions, resource: ResourceRequest
   const wanted = { stdin: flag("stdin"), stdout: flag("stdout"), stderr: flag("stderr") && !tty, tty };
   if (!wanted.stdin && !wanted.stdout && !wanted.stderr)
     throw badRequest("you must specify at least 1 of stdin, stdout, stderr");
-  const protocol = agreedProtocol(request, channelProtocols);
   const kubelet = kubeletOf(options, target);
   const streamRequest = { pod: target.ref, container, ...wanted };
   const command = url.searchParams.getAll("command");
   if (subresource === "exec" && command.length === 0) throw badRequest("you must specify a command to execute");
-  const stream = await (subresource === "exec"
-    ? kubelet.exec({ ...streamRequest, command })
-    : kubelet.attach(streamRequest));
-  return {
-    protocol,
-    serve: (connection) => serveChannels(connection, stream, wanted),
-  };
+  const protocol = agreedProtocol(request, channelProtocols);
+  try {
+    const stream = await (subresource === "exec"
+      ? kubelet.exec({ ...streamRequest, command })
+      : kubelet.attach(streamRequest));
+    return { protocol, serve: (connection) => serveChannels(connection, stream, wanted) };
+  } catch (error) {
+    // Said inside of the stream: kubectl tries again by SPDY when a handshake fails, and would print that failure instead.
+    if (!(error instanceof StatusError)) throw error;
+    return { protocol, serve: (connection) => refuseChannels(connection, error) };
+  }
 }
 
 function upgradePortForward(
@@ -44,8 +50,8 @@ function upgradePortForward(
   { request, url }: ResourceRequest,
   target: PodTarget,
 ): WebSocketAccept {
-  const protocol = agreedProtocol(request, [tunnelProtocol, portChannelProtocol]);
   const kubelet = kubeletOf(options, target);
+  const protocol = agreedProtocol(request, [tunnelProtocol, portChannelProtocol]);
   const dial: Dial = (port) => {
     if (!Number.isInteger(port) || port < 1 || port > 65535)
       return Promise.reject(badRequest(`Cannot forward port ${port}: must be 1 to 65535`));
