@@ -64,7 +64,7 @@ let engine: Engine | undefined;
 try {
   if (runs("check")) {
     await step("types", bin("tsc"), "--noEmit");
-    await step("format and lint", bin("biome"), "check", ".");
+    await step("format and lint", join(root, "node_modules", "@biomejs", "cli-linux-x64", "biome"), "check", ".");
     await step("house rules", bun, "scripts/tidy.ts");
   }
   engine = await ensureEngine(say);

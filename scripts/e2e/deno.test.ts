@@ -13,7 +13,7 @@ import { freePort, root, stockKubectl } from "./node_under_test.ts";
 
 setDefaultTimeout(120_000);
 
-const deno = join(root, "node_modules", ".bin", "deno");
+const deno = join(root, "node_modules", "@deno", "linux-x64-glibc", "deno");
 let directory: string;
 let port: number;
 let node: ChildProcess | undefined;

@@ -24,7 +24,7 @@ const tag = process.pid.toString(36);
 const [host, pod, outside] = [`wpxh${tag}`, `wpxp${tag}`, `wpxo${tag}`];
 const tool = join(import.meta.dirname, "testdata/net_tool.ts");
 const proxyMain = join(import.meta.dirname, "testdata/proxy_main.ts");
-const deno = join(import.meta.dirname, "../../../node_modules/.bin/deno");
+const deno = join(import.meta.dirname, "../../../node_modules/@deno/linux-x64-glibc/deno");
 const inside = (namespace: string) => ["netns", "exec", namespace, process.execPath];
 const proxyCommand = ["ip", ...inside(host), proxyMain, "proxy"];
 
