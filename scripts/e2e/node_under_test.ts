@@ -38,6 +38,8 @@ export function freePort(): Promise<number> {
 export interface NodeOptions {
   readonly nodeName?: string;
   readonly flags?: readonly string[];
+  /** Done before the process is started. */
+  readonly prepare?: (node: NodeUnderTest) => Promise<void>;
   /** Resolve when the process runs; do not wait for the ready line. */
   readonly withoutReady?: boolean;
 }
@@ -65,6 +67,7 @@ export class NodeUnderTest {
     if (!existsSync(executable)) throw new Error(`Cannot find ${executable}: run ./scripts/build.sh first`);
     const directory = await mkdtemp(join(tmpdir(), "wherry-e2e-"));
     const node = new NodeUnderTest(directory, await freePort(), options);
+    await options.prepare?.(node);
     await node.launch(options.withoutReady ?? false);
     return node;
   }
@@ -157,10 +160,14 @@ export class NodeUnderTest {
     return (await must("docker", args)).split("\n").filter((name) => name.startsWith("k8s_"));
   }
 
+  async uninstall(): Promise<void> {
+    await capture(executable, ["uninstall", "--yes", "--data-dir", this.dataDir], { timeoutMs: 120_000 });
+  }
+
   /** Stops the node and removes all that it made. */
   async destroy(): Promise<void> {
     await this.end("SIGTERM");
-    await capture(executable, ["uninstall", "--yes", "--data-dir", this.dataDir], { timeoutMs: 120_000 });
+    await this.uninstall();
     await rm(this.directory, { recursive: true, force: true });
   }
 }

@@ -178,6 +178,32 @@ describe("the walk-through", () => {
     expect(session.stdout).toContain("/dev/pts/");
   });
 
+  test("a pod behind a Service reaches itself through its virtual address", async () => {
+    const serve = "echo mine > /index.html; exec httpd -f -p 8000 -h /";
+    await node.mustKubectl(["run", "self", "--image=busybox", "--port=8000", "--expose", "--", "sh", "-c", serve]);
+    await node.mustKubectl(["wait", "--for=condition=Ready", "pod/self", "--timeout=60s"]);
+    const ip = await node.mustKubectl(["get", "svc", "self", "-o", "jsonpath={.spec.clusterIP}"]);
+    await eventually("the pod's own page", async () => {
+      const { stdout } = await node.kubectl(["exec", "self", "--", "wget", "-q", "-O-", `http://${ip}:8000/`]);
+      return stdout === "mine\n";
+    });
+  });
+
+  test("run -i --rm attaches, passes both streams and leaves nothing behind", async () => {
+    const args = ["run", "once", "--image=busybox", "--restart=Never", "-i", "--rm", "--quiet", "--", "cat"];
+    const { stdout } = await node.kubectl(args, { input: "to and fro\n" });
+    expect(stdout).toContain("to and fro");
+    await eventually("the pod to be gone", async () => (await node.kubectl(["get", "pod", "once"])).code === 1);
+  });
+
+  test("cp carries a file into a pod and out of it", async () => {
+    const [there, back] = [join(node.directory, "there"), join(node.directory, "back")];
+    await Bun.write(there, "cargo".repeat(100_000));
+    await node.mustKubectl(["cp", there, "shell:/cargo"]);
+    await node.mustKubectl(["cp", "shell:/cargo", back]);
+    expect(await Bun.file(back).text()).toBe(await Bun.file(there).text());
+  });
+
   test("describe tells the pod's story with its events", async () => {
     const text = await node.mustKubectl(["describe", "pod", "nginx"]);
     for (const reason of ["Scheduled", "Pulled", "Created", "Started"]) expect(text).toContain(reason);
@@ -186,8 +212,8 @@ describe("the walk-through", () => {
 
   test("delete ends the containers and frees the names", async () => {
     await node.mustKubectl(["delete", "deployment", "nginx"]);
-    await node.mustKubectl(["delete", "service", "nginx", "outside", "echo"]);
-    await node.mustKubectl(["delete", "pod", "--all", "--timeout=90s"]);
+    await node.mustKubectl(["delete", "service", "nginx", "outside", "echo", "self"]);
+    await node.mustKubectl(["delete", "pod", "--all", "--now", "--timeout=90s"]);
     await eventually("all containers to be gone", async () => (await node.dockerPs()).length === 0, 60_000);
     expect((await node.kubectl(["get", "pods"])).stderr).toBe("No resources found in default namespace.\n");
   });
