@@ -8,6 +8,10 @@
 #     -v /var/lib/wherry:/var/lib/wherry \
 #     wherry up
 #
+# In place of --privileged these are enough: --cap-add NET_ADMIN --cap-add NET_RAW --cap-add SYS_ADMIN --cap-add SYS_PTRACE
+# --security-opt seccomp=unconfined --security-opt apparmor=unconfined; the host must then have ip_forward switched on itself.
+# The container's end is the proxy's end too: connections through Services break when it is restarted, pods go on.
+#
 # The data directory has the same path inside as outside: the Engine mounts the pods' volumes by it.
 FROM scratch
 COPY dist/root/ /
