@@ -33,7 +33,7 @@ describe("readConfig", () => {
 
   test("an unknown flag gets the nearest word", () => {
     expect(() => read(["--data-dri", "/x"])).toThrow(
-      new ConfigError("unknown setting --data-dri: did you mean data-dir?; see wherry up --help"),
+      new ConfigError('unknown setting --data-dri; did you mean "data-dir"? (all of them: wherry up --help)'),
     );
   });
 
@@ -44,6 +44,11 @@ describe("readConfig", () => {
     expect(() => read([], { WHERRY_CLUSTER_CIDR: "10.42.0.1/16" })).toThrow(
       /^WHERRY_CLUSTER_CIDR "10.42.0.1\/16" must be/,
     );
+  });
+
+  test("networks that overlap are refused", () => {
+    expect(() => read(["--service-cidr", "10.42.128.0/20"])).toThrow(/overlap/);
+    expect(read(["--service-cidr", "10.41.0.0/16"]).serviceCidr).toBe("10.41.0.0/16");
   });
 
   test("a token is never repeated in an error", () => {

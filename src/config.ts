@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { didYouMean } from "./cli/nearest.ts";
 
 /** One setting of a node: a flag, an environment variable WHERRY_NAME and a key of the configuration file. */
 interface Setting {
@@ -130,28 +131,23 @@ export interface ConfigSources {
   readonly hostAddress: () => string;
 }
 
+/** Whether two networks (checked before) share an address. */
+function overlap(a: string, b: string): boolean {
+  const [one, other] = [a, b].map((cidr) => {
+    const [address = "", prefix = ""] = cidr.split("/");
+    const first = address.split(".").reduce((sum, octet) => sum * 256 + Number(octet), 0);
+    return { first, last: first + 2 ** (32 - Number(prefix)) - 1 };
+  });
+  return one !== undefined && other !== undefined && one.first <= other.last && other.first <= one.last;
+}
+
 function variableOf(name: string): string {
   return `WHERRY_${name.toUpperCase().replaceAll("-", "_")}`;
 }
 
-/** Edit distance, for the nearest word. */
-function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const change = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(change, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
-    }
-    row = next;
-  }
-  return row[b.length] ?? 0;
-}
-
 function unknownSetting(given: string, shown: string): ConfigError {
-  const nearest = [...settings].sort((a, b) => distance(given, a.name) - distance(given, b.name))[0];
-  const hint = nearest && distance(given, nearest.name) <= 3 ? `: did you mean ${nearest.name}?` : "";
-  return new ConfigError(`unknown setting ${shown}${hint}; see wherry up --help`);
+  const names = settings.map(({ name }) => name);
+  return new ConfigError(`unknown setting ${shown}${didYouMean(given, names)} (all of them: wherry up --help)`);
 }
 
 function fromFlags(argv: readonly string[]): Record<string, unknown> {
@@ -205,7 +201,7 @@ function isReachable(ipv4: string): boolean {
 export function readConfig(sources: ConfigSources): Config {
   const flags = fromFlags(sources.argv);
   const variables = fromEnvironment(sources.environment);
-  const path = flags["config"] ?? variables["config"];
+  const path = flags.config ?? variables.config;
   const file = typeof path === "string" ? fromFile(path, sources.readYaml) : {};
   const merged: Record<string, unknown> = { ...file, ...variables, ...flags };
   const sourceOf = (name: string) =>
@@ -229,15 +225,17 @@ export function readConfig(sources: ConfigSources): Config {
         "give an address of one of this machine's interfaces (ip -4 address lists them), as in --node-ip 192.0.2.7",
     );
   }
-  if (values["cluster-cidr"] === values["service-cidr"])
-    throw new ConfigError(`cluster-cidr and service-cidr are both ${values["cluster-cidr"]}: they must not overlap`);
+  if (overlap(values["cluster-cidr"], values["service-cidr"])) {
+    const both = `cluster-cidr ${values["cluster-cidr"]} and service-cidr ${values["service-cidr"]}`;
+    throw new ConfigError(`${both} overlap: a pod and a Service could have the same address; choose networks apart`);
+  }
   return {
     dataDir: values["data-dir"],
     nodeName: values["node-name"] ?? sources.hostName().toLowerCase(),
     nodeIp,
     bindAddress: values["bind-address"],
     httpsListenPort: values["https-listen-port"],
-    dockerHost: values["docker-host"] ?? (sources.environment["DOCKER_HOST"] || undefined),
+    dockerHost: values["docker-host"] ?? (sources.environment.DOCKER_HOST || undefined),
     clusterCidr: values["cluster-cidr"],
     serviceCidr: values["service-cidr"],
     nodePortRange: values["service-node-port-range"],
