@@ -146,7 +146,11 @@ class EmbeddedStore implements Store {
       };
       const bytes = await writeSnapshot(disk, directory, state, []);
       snapshot = { state, versions: [], bytes };
-    } else if (!hasLog && snapshot.state.index > 0) {
+    } else {
+      // A kill may have come between its new name and the sync of the folder; segments that it stands for go next.
+      await disk.syncDirectory(directory);
+    }
+    if (!hasLog && snapshot.state.index > 0) {
       throw new StoreError(
         "Corrupt",
         `${walDirectory} has no log, and the snapshot beside it is not the first: part of the data directory is missing. Restore it from a backup`,

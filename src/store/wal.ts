@@ -120,8 +120,14 @@ export class Wal {
       last?.end ?? firstRecordOffset,
       recovered.reduce((sequence, segment) => segment.lastSequence ?? sequence, 0),
     );
-    // What was read may so far be in the page cache only; from here on it counts as durable.
+    // What was read may so far be in the page cache only; from here on it counts as durable. The last record is written again,
+    // because the sync that it belongs to may have failed: then its pages count as clean, and another sync alone does nothing.
+    if (last !== undefined) {
+      const { lastRecord, end } = last;
+      if (end > lastRecord) await current.file.write(lastRecord, await current.file.read(lastRecord, end - lastRecord));
+    }
     await current.file.sync();
+    await options.disk.syncDirectory(options.directory);
     if (spare === undefined) wal.#prepareSpare();
     return wal;
   }

@@ -21,6 +21,8 @@ export interface RecoveredSegment {
   readonly header: SegmentHeader;
   readonly size: number;
   readonly batches: readonly Batch[];
+  /** Where the last record begins; `end` when there is none. */
+  readonly lastRecord: number;
   /** Where the next record goes. */
   readonly end: number;
   /** undefined: it holds no record. */
@@ -116,6 +118,7 @@ function readSegment(
   const batches: Batch[] = [];
   let sequence = sequenceBefore;
   let at = firstRecordOffset;
+  let lastRecord = at;
   while (at + recordHeaderBytes <= bytes.length) {
     if (isZero(bytes.subarray(at, at + recordHeaderBytes))) break;
     const record = decodeRecordHeader(bytes, at, header.salt);
@@ -136,6 +139,7 @@ function readSegment(
       throw corrupt(path, at, `a record cannot be read (${error instanceof Error ? error.message : String(error)})`);
     }
     sequence = record.sequence;
+    lastRecord = at;
     at += length;
   }
   // The record after an unfinished one is written only once that is finished: if there is one, this is no torn tail.
@@ -144,7 +148,8 @@ function readSegment(
     if (record !== undefined && record.sequence > (sequence ?? -1) + 1)
       throw corrupt(path, at, `a record is broken or missing, and byte ${later} begins a whole one that came later`);
   }
-  return { header, size: bytes.length, batches, end: at, lastSequence: batches.length > 0 ? sequence : undefined };
+  const lastSequence = batches.length > 0 ? sequence : undefined;
+  return { header, size: bytes.length, batches, lastRecord, end: at, lastSequence };
 }
 
 function readPayload(bytes: Uint8Array, at: number, record: RecordHeader): Uint8Array | undefined {
