@@ -46,6 +46,12 @@ describe("readConfig", () => {
     );
   });
 
+  test("--disable takes several names, at once and one by one", () => {
+    expect(read(["--disable", "kubelet,proxy"]).disable).toEqual(["kubelet", "proxy"]);
+    expect(read(["--disable", "kubelet", "--disable=proxy"]).disable).toEqual(["kubelet", "proxy"]);
+    expect(() => read(["--disable", "kublet"])).toThrow(/must be among/);
+  });
+
   test("networks that overlap are refused", () => {
     expect(() => read(["--service-cidr", "10.42.128.0/20"])).toThrow(/overlap/);
     expect(read(["--service-cidr", "10.41.0.0/16"]).serviceCidr).toBe("10.41.0.0/16");

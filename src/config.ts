@@ -161,7 +161,8 @@ function fromFlags(argv: readonly string[]): Record<string, unknown> {
     if (!settings.some((setting) => setting.name === name)) throw unknownSetting(name, `--${name}`);
     const value = match[2] ?? argv[++at];
     if (value === undefined) throw new ConfigError(`--${name} needs a value; see wherry up --help`);
-    values[name] = value;
+    // --disable may be given several times; of other flags the last one counts.
+    values[name] = name === "disable" && typeof values[name] === "string" ? `${values[name]},${value}` : value;
   }
   return values;
 }

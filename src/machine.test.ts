@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { DataDirectoryInUse, hostAddress, lockDataDirectory } from "./machine.ts";
+import { DataDirectoryInUse, hostAddress, lockDataDirectory, lockNetwork, NetworkInUse } from "./machine.ts";
 
 let directory: string;
 beforeEach(async () => {
@@ -33,4 +33,15 @@ describe("lockDataDirectory", () => {
 
 test("the host's address is an IPv4 address", () => {
   expect(hostAddress()).toMatch(/^\d+\.\d+\.\d+\.\d+$/);
+});
+
+test("a network namespace is one node's, which is named to the second, and free again afterwards", async () => {
+  const name = `\0wherry-test-${crypto.randomUUID()}`;
+  const release = await lockNetwork("/srv/first", name);
+  const second = lockNetwork("/srv/second", name);
+  expect(second).rejects.toThrow(NetworkInUse);
+  expect(second).rejects.toThrow(`process ${process.pid} with the data directory /srv/first`);
+  await second.catch(() => undefined);
+  await release();
+  await (await lockNetwork("/srv/second", name))();
 });

@@ -1,6 +1,7 @@
 /** What only the real machine knows, read once at the start; and the lock on a data directory. Composition for up.ts. */
 import { readFileSync } from "node:fs";
 import { mkdir, open, readFile, rm } from "node:fs/promises";
+import { connect, createServer } from "node:net";
 import { hostname, networkInterfaces } from "node:os";
 import { join } from "node:path";
 
@@ -72,4 +73,49 @@ export async function lockDataDirectory(dataDir: string): Promise<() => Promise<
     await rm(path, { force: true });
   }
   throw new DataDirectoryInUse(`Cannot lock the data directory ${dataDir}: others keep taking it`);
+}
+
+/** The network namespace belongs to another node; the message says which. */
+export class NetworkInUse extends Error {
+  override readonly name = "NetworkInUse";
+}
+
+/** An abstract socket: it lives in the network namespace, and vanishes with the process that holds it. */
+const networkLock = "\0wherry-node";
+
+/**
+ * Takes this network namespace for one node: its bridge and its rules are the namespace's, and two nodes would take them from
+ * each other. Rejects with NetworkInUse. The returned function gives it back.
+ */
+export async function lockNetwork(dataDir: string, name = networkLock): Promise<() => Promise<void>> {
+  const server = createServer((socket) => {
+    socket.on("error", () => socket.destroy());
+    socket.end(`process ${process.pid} with the data directory ${dataDir}`);
+  });
+  const taken = await new Promise<boolean>((resolve, reject) => {
+    server.once("error", (error) => ("code" in error && error.code === "EADDRINUSE" ? resolve(true) : reject(error)));
+    server.listen({ path: name }, () => resolve(false));
+  });
+  if (taken) {
+    const holder = (await greetingOf(name)) || "another process";
+    const advice = "stop that one, start this one in a network namespace of its own, or add --disable kubelet,proxy";
+    throw new NetworkInUse(`Cannot run a second node in this network namespace: ${holder} is one; ${advice}`);
+  }
+  // It alone keeps no process alive.
+  server.unref();
+  return () => new Promise((resolve) => server.close(() => resolve()));
+}
+
+/** What the holder of the lock says of itself; "" when it says nothing within a second. */
+function greetingOf(name: string): Promise<string> {
+  return new Promise((resolve) => {
+    let text = "";
+    const socket = connect({ path: name });
+    socket.setTimeout(1000, () => socket.destroy());
+    socket.on("data", (chunk) => {
+      text += chunk.toString();
+    });
+    socket.on("error", () => socket.destroy());
+    socket.on("close", () => resolve(text.slice(0, 500)));
+  });
 }

@@ -26,6 +26,7 @@ import { startControllers } from "./control/controllers.ts";
 import { freePodCidr } from "./control/node_ipam.ts";
 import { startScheduler } from "./control/scheduler/scheduler.ts";
 import { sleep } from "./env/clock.ts";
+import type { Disk } from "./env/disk.ts";
 import type { Env } from "./env/env.ts";
 import type { Listening } from "./env/http.ts";
 import { describeError } from "./env/log.ts";
@@ -118,6 +119,7 @@ export async function startServer(config: Config, env: ServerEnv): Promise<Serve
     port: config.httpsListenPort,
   });
   const clusterUid = (await admin.get(namespaceKind, { name: "kube-system" })).metadata.uid;
+  await keepClusterUid(disk, config.dataDir, clusterUid);
 
   // HTTPS, with credentials of our own.
   let kubeletLink: KubeletLink | undefined;
@@ -259,6 +261,14 @@ export async function startServer(config: Config, env: ServerEnv): Promise<Serve
       await store.close();
     },
   };
+}
+
+/** The containers carry it: who removes the node finds them by this file, also when the store cannot be read. */
+async function keepClusterUid(disk: Disk, dataDir: string, clusterUid: string): Promise<void> {
+  const path = `${dataDir}/cluster-uid`;
+  const text = `${clusterUid}\n`;
+  if ((await disk.exists(path)) && new TextDecoder().decode(await disk.readFile(path)) === text) return;
+  await disk.writeFileAtomic(path, new TextEncoder().encode(text));
 }
 
 /** "10.43.0.0/16" to "10.43.0.1". */

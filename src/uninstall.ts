@@ -2,22 +2,17 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { rm, rmdir } from "node:fs/promises";
 import { join } from "node:path";
-import { createApiCore } from "./api/registry/api_core.ts";
 import type { NodeOnMachine } from "./cli/cli.ts";
-import { describeError, type Log } from "./env/log.ts";
+import type { Log } from "./env/log.ts";
 import { realEnv } from "./env/real/env.ts";
-import { componentIdentity } from "./in_process_transport.ts";
-import { allKinds } from "./kinds/all.ts";
-import { KindRegistry } from "./kinds/registry.ts";
 import { lockDataDirectory } from "./machine.ts";
 import type { ContainerRuntime } from "./node/container_runtime.ts";
 import { createDockerRuntime } from "./node/docker.ts";
 import { bridgeName, createPodNetwork } from "./node/pod_network.ts";
 import { stopProxy } from "./proxy/dataplane/spawn.ts";
-import { openEmbeddedStore } from "./store/embedded_store.ts";
 
 /** What a node makes in its data directory. Anything else there is somebody else's, and stays. */
-const ownEntries = ["kubeconfig.yaml", "lock", "pki", "pods", "proxy", "store"];
+const ownEntries = ["cluster-uid", "kubeconfig.yaml", "lock", "pki", "pods", "proxy", "store"];
 const containerGraceSeconds = 2;
 
 /** What would be removed, in words. Empty: there is no node. */
@@ -41,9 +36,8 @@ export async function removeNode(
   try {
     const env = realEnv({ logLevel: "error", logFormat: "text" });
     const { log, clock } = env;
-    const clusterUid = await clusterUidOf(dataDir, log);
-    if (clusterUid === undefined)
-      await say("The store cannot be read, so it is not known which containers are the node's: they stay.");
+    const clusterUid = clusterUidOf(dataDir);
+    if (clusterUid === undefined) await say("The node never started a container.");
     else {
       const host = dockerHost ?? process.env.DOCKER_HOST ?? "unix:///var/run/docker.sock";
       const runtime = createDockerRuntime({ dockerHost: host, clusterUid, clock, log });
@@ -74,46 +68,10 @@ function ownEntriesIn(dataDir: string): string[] {
   return readdirSync(dataDir).filter((name) => ownEntries.includes(name));
 }
 
-/** The uid that the node's containers carry; undefined when the store is absent or cannot be trusted. */
-async function clusterUidOf(dataDir: string, log: Log): Promise<string | undefined> {
-  if (!existsSync(join(dataDir, "store"))) return undefined;
-  const { disk, clock, random } = realEnv({ logLevel: "error", logFormat: "text" });
-  try {
-    const store = await openEmbeddedStore({
-      disk,
-      clock,
-      random,
-      log,
-      directory: `${dataDir}/store`,
-      onFailure: (error) => log.error("The store failed", { error: describeError(error) }),
-    });
-    const core = createApiCore({
-      store,
-      kinds: new KindRegistry(allKinds),
-      clock,
-      random,
-      log,
-      serviceCidr: "10.43.0.0/16",
-      nodePortRange: { first: 30000, last: 32767 },
-    });
-    try {
-      const { object } = await core.call({
-        identity: componentIdentity("system:wherry", "system:masters"),
-        verb: "get",
-        resource: { group: "", version: "v1", plural: "namespaces" },
-        name: "kube-system",
-        query: {},
-      });
-      // Sound: the core answers with a Namespace.
-      return (object as { readonly metadata: { readonly uid: string } }).metadata.uid;
-    } finally {
-      core.close();
-      await store.close();
-    }
-  } catch (error) {
-    log.error("Cannot read the store", { dataDir, error: describeError(error) });
-    return undefined;
-  }
+/** The uid that the node's containers carry; undefined when the node never came so far as to have one. */
+function clusterUidOf(dataDir: string): string | undefined {
+  const path = join(dataDir, "cluster-uid");
+  return existsSync(path) ? readFileSync(path, "utf8").trim() : undefined;
 }
 
 async function removeContainers(runtime: ContainerRuntime): Promise<number> {

@@ -9,7 +9,7 @@ import { realDialer } from "./env/real/dialer.ts";
 import { realEnv } from "./env/real/env.ts";
 import { readHostFacts } from "./env/real/host_facts.ts";
 import { realPodFiles } from "./env/real/pod_files.ts";
-import { DataDirectoryInUse, hostAddress, hostName, lockDataDirectory } from "./machine.ts";
+import { DataDirectoryInUse, hostAddress, hostName, lockDataDirectory, lockNetwork, NetworkInUse } from "./machine.ts";
 import { createDockerRuntime } from "./node/docker.ts";
 import { createPodNetwork } from "./node/pod_network.ts";
 import { connectProxy } from "./proxy/dataplane/spawn.ts";
@@ -38,11 +38,18 @@ export async function up(argv: readonly string[], version: string): Promise<numb
   }
 
   const env = realEnv({ logLevel: config.logLevel, logFormat: config.logFormat });
-  let unlock: () => Promise<void>;
+  const locks: (() => Promise<void>)[] = [];
+  const unlock = async () => {
+    for (const release of locks.reverse()) await release();
+  };
   try {
-    unlock = await lockDataDirectory(config.dataDir);
+    locks.push(await lockDataDirectory(config.dataDir));
+    // Bridge and rules are the namespace's; without kubelet and proxy a node has none.
+    const touchesNetwork = !(config.disable.includes("kubelet") && config.disable.includes("proxy"));
+    if (touchesNetwork) locks.push(await lockNetwork(config.dataDir));
   } catch (error) {
-    if (!(error instanceof DataDirectoryInUse)) throw error;
+    await unlock();
+    if (!(error instanceof DataDirectoryInUse || error instanceof NetworkInUse)) throw error;
     say(`error: ${error.message}`);
     return 1;
   }

@@ -1,6 +1,7 @@
 /** Each bad input gets the error that a Kubernetes user expects, and nothing is lost. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { NodeUnderTest } from "./node_under_test.ts";
+import { join } from "node:path";
+import { freePort, NodeUnderTest } from "./node_under_test.ts";
 
 setDefaultTimeout(60_000);
 
@@ -158,6 +159,20 @@ describe("bad input", () => {
     expect(shown).toMatch(/absent +0\/1 +(ErrImagePull|ImagePullBackOff) +0/);
     const events = await node.mustKubectl(["get", "events", "--field-selector=involvedObject.name=absent"]);
     expect(events).toContain("Failed");
+  });
+
+  test("a second node on the same machine is refused by name, before it touches anything", async () => {
+    const port = String(await freePort());
+    const flags = ["--data-dir", join(node.directory, "second"), "--https-listen-port", port];
+    const second = await node.wherry(["up", ...flags]);
+    expect(second.code).toBe(1);
+    expect(second.stderr).toContain(`process ${node.pid} with the data directory ${node.dataDir}`);
+    const same = await node.wherry(["up", "--data-dir", node.dataDir, "--https-listen-port", port]);
+    expect(same.code).toBe(1);
+    expect(same.stderr).toContain(`process ${node.pid} uses it`);
+    const typo = await node.wherry(["up", "--data-dri", "/x"]);
+    expect(typo.code).toBe(2);
+    expect(typo.stderr).toContain('did you mean "data-dir"?');
   });
 
   test("after all this, what was acknowledged is still there", async () => {
