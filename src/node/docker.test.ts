@@ -6,10 +6,10 @@ import { gzipSync } from "node:zlib";
 import Docker from "dockerode";
 import type { Log } from "../env/log.ts";
 import { realClock } from "../env/real/clock.ts";
-import { RuntimeError } from "./container_runtime.ts";
+import { type ContainerRuntime, RuntimeError } from "./container_runtime.ts";
 import { containerRuntimeContract, type RuntimeUnderTest } from "./container_runtime_contract.ts";
 import { createDockerRuntime } from "./docker.ts";
-import { labels } from "./docker_names.ts";
+import { labels, type PodIdentity } from "./docker_names.ts";
 import { tar } from "./image_archive.ts";
 
 setDefaultTimeout(60_000);
@@ -20,6 +20,38 @@ const answers = await engine.ping().then(
   () => true,
   () => false,
 );
+
+/** What a shell says that runs as the only container of a sandbox. */
+async function outputOf(runtime: ContainerRuntime, sandboxId: string, pod: PodIdentity, command: string) {
+  const id = await runtime.createContainer(sandboxId, {
+    pod,
+    name: "main",
+    attempt: 0,
+    image: "busybox:latest",
+    command: ["sh", "-c", command],
+    env: [],
+    mounts: [],
+    stdin: false,
+    stdinOnce: false,
+    tty: false,
+    resources: { oomScoreAdjust: 0 },
+    security: {
+      privileged: false,
+      supplementalGroups: [],
+      readOnlyRootFilesystem: false,
+      addCapabilities: [],
+      dropCapabilities: [],
+      noNewPrivileges: false,
+    },
+    labels: {},
+  });
+  await runtime.startContainer(id);
+  let said = "";
+  const options = { follow: true, timestamps: false, stdout: true, stderr: true };
+  for await (const { bytes } of await runtime.logs(id, options, new AbortController().signal))
+    said += Buffer.from(bytes).toString();
+  return { id, said };
+}
 
 /** A registry of one image of one empty layer, tag 1, that asks for a login. */
 function registryWith(name: string, login: string) {
@@ -127,40 +159,38 @@ if (!answers) {
         labels: {},
       });
       await runtime.startPodSandbox(sandboxId);
-      const id = await runtime.createContainer(sandboxId, {
-        pod,
-        name: "main",
-        attempt: 0,
-        image: "busybox:latest",
-        // The orphan of a shell that has ended goes to process 1, and must not stay a zombie.
-        command: ["sh", "-c", "(sleep 0.2 &) ; sleep 0.6; grep -l 'State:.Z' /proc/[0-9]*/status; cat /proc/1/comm"],
-        env: [],
-        mounts: [],
-        stdin: false,
-        stdinOnce: false,
-        tty: false,
-        resources: { oomScoreAdjust: 0 },
-        security: {
-          privileged: false,
-          supplementalGroups: [],
-          readOnlyRootFilesystem: false,
-          addCapabilities: [],
-          dropCapabilities: [],
-          noNewPrivileges: false,
-        },
-        labels: {},
-      });
-      await runtime.startContainer(id);
-      let said = "";
-      const options = { follow: true, timestamps: false, stdout: true, stderr: true };
-      for await (const { bytes } of await runtime.logs(id, options, new AbortController().signal))
-        said += Buffer.from(bytes).toString();
+      // The orphan of a shell that has ended goes to process 1, and must not stay a zombie.
+      const orphan = "(sleep 0.2 &) ; sleep 0.6; grep -l 'State:.Z' /proc/[0-9]*/status; cat /proc/1/comm";
+      const { id, said } = await outputOf(runtime, sandboxId, pod, orphan);
       expect(said).toBe("pause\n");
       await runtime.stopContainer(sandboxId, 10);
       const { sandboxes } = await runtime.list();
       expect(sandboxes[0]?.state).toBe("exited");
       await runtime.removeContainer(id);
       await runtime.removePodSandbox(sandboxId);
+    });
+
+    test("a sandbox's network is bare, for us to wire: loopback alone, without IPv6, under the pod's host name", async () => {
+      const cluster = uid();
+      clusters.push(cluster);
+      const runtime = runtimeOf(cluster);
+      const pod = { namespace: "default", name: "bare", uid: uid() };
+      const sandboxId = await runtime.createPodSandbox({
+        pod,
+        attempt: 0,
+        hostname: "bare-name",
+        network: "pod",
+        hostPid: false,
+        hostIpc: false,
+        shareProcessNamespace: false,
+        sysctls: { "net.ipv4.ip_local_port_range": "2000 3000" },
+        labels: {},
+      });
+      await runtime.startPodSandbox(sandboxId);
+      const ipv6 = "/proc/sys/net/ipv6/conf/default/disable_ipv6";
+      const command = `hostname; ls /sys/class/net; cat /proc/sys/net/ipv4/ip_local_port_range; cat ${ipv6} || echo 1`;
+      const { said } = await outputOf(runtime, sandboxId, pod, command);
+      expect(said).toBe("bare-name\nlo\n2000\t3000\n1\n");
     });
 
     test("pulls from a registry, with a login where it asks, and tells its refusals apart", async () => {

@@ -1,5 +1,6 @@
 /** The container runtime on a Docker Engine (20.10 to 29), by its API through dockerode. */
 import { once } from "node:events";
+import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { Duplex, Readable } from "node:stream";
 import Docker from "dockerode";
@@ -229,7 +230,8 @@ class DockerRuntime implements ContainerRuntime {
     } catch (error) {
       this.#options.log.debug("own capabilities are not readable", { error: describeError(error) });
     }
-    this.#limits = { lowestOomScore };
+    const hasIpv6 = existsSync("/proc/sys/net/ipv6/conf/all/disable_ipv6");
+    this.#limits = { lowestOomScore, hasIpv6 };
     return this.#limits;
   }
 
