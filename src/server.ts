@@ -71,19 +71,27 @@ export interface Server {
   stop(): Promise<void>;
 }
 
-/** Rejects when the store cannot be trusted, the port is taken or the credentials cannot be made; the cause says which. */
+/** What a part may take to end before it is left behind: an engine or a disk that hangs must not hold the process. */
+const stopLimitMs = 5000;
+
+/**
+ * Rejects when the store cannot be trusted, the port is taken or the credentials cannot be made; the cause says which. What
+ * was started until then is stopped again.
+ */
 export async function startServer(config: Config, env: ServerEnv): Promise<Server> {
+  const parts = new Parts(env);
+  try {
+    return await startParts(config, env, parts);
+  } catch (error) {
+    await parts.stop().catch(() => undefined);
+    throw error;
+  }
+}
+
+async function startParts(config: Config, env: ServerEnv, parts: Parts): Promise<Server> {
   const { clock, disk, random, log } = env;
-  const ending = new AbortController();
-  const running: Promise<unknown>[] = [];
-  /** Keeps a part running until the end; a part that fails by itself is a bug worth a line. */
-  const keep = (part: string, work: Promise<unknown>) => {
-    running.push(
-      work.catch((error: unknown) => {
-        if (!ending.signal.aborted) log.error("A part of the node has stopped", { part, error: describeError(error) });
-      }),
-    );
-  };
+  const ending = parts.ending;
+  const keep = (part: string, work: Promise<unknown>) => parts.keep(part, work);
   const enabled = (part: Config["disable"][number]) => !config.disable.includes(part);
 
   // The store first: nothing is true that is not in it.
@@ -96,6 +104,7 @@ export async function startServer(config: Config, env: ServerEnv): Promise<Serve
     directory: `${config.dataDir}/store`,
     onFailure: env.failed,
   });
+  parts.atEnd("store", () => store.close());
 
   // The API over it, without HTTP; everything in this process talks to it directly.
   const kinds = new KindRegistry(allKinds);
@@ -110,6 +119,7 @@ export async function startServer(config: Config, env: ServerEnv): Promise<Serve
     nodePortRange: { first: config.nodePortRange.from, last: config.nodePortRange.to },
     authorizer,
   });
+  parts.onStop(() => core.close());
   const clientOf = (name: string, ...groups: string[]) =>
     new Client(inProcessTransport(core, componentIdentity(name, ...groups), name));
   const admin = clientOf("system:wherry", "system:masters");
@@ -167,6 +177,7 @@ export async function startServer(config: Config, env: ServerEnv): Promise<Serve
     },
     handler,
   );
+  parts.first("https", () => listening.close(1000));
   keep(
     "certificates",
     renewCertificate(env, config, authority, names, listening, certificate.certificatePem, ending.signal),
@@ -177,7 +188,7 @@ export async function startServer(config: Config, env: ServerEnv): Promise<Serve
     caPem: authority.certificatePem,
     token,
   });
-  await disk.writeFileAtomic(config.writeKubeconfig, new TextEncoder().encode(kubeconfig), { mode: 0o600 });
+  await writeKubeconfig(disk, config.writeKubeconfig, kubeconfig);
 
   // Controllers and scheduler: a lone member leads as soon as its store is open.
   if (enabled("controllers")) {
@@ -197,9 +208,9 @@ export async function startServer(config: Config, env: ServerEnv): Promise<Serve
 
   // Services: a process of its own carries them, and outlives this one.
   let gate: EndpointGate = noEndpointGate;
-  let proxyLink: (ProxyLink & { close(): void }) | undefined;
   if (enabled("proxy")) {
-    proxyLink = await env.connectProxy();
+    const proxyLink = await env.connectProxy();
+    parts.onStop(() => proxyLink.close());
     const client = clientOf("system:kube-proxy");
     const informers = new Informers({ client, clock, random, log });
     gate = startProxyController(
@@ -252,14 +263,7 @@ export async function startServer(config: Config, env: ServerEnv): Promise<Serve
     url: `https://${config.nodeIp}:${listening.port}`,
     client: admin,
     ready,
-    async stop() {
-      ending.abort();
-      proxyLink?.close();
-      core.close();
-      await listening.close(1000);
-      await Promise.all(running);
-      await store.close();
-    },
+    stop: () => parts.stop(),
   };
 }
 
@@ -271,10 +275,73 @@ async function keepClusterUid(disk: Disk, dataDir: string, clusterUid: string): 
   await disk.writeFileAtomic(path, new TextEncoder().encode(text));
 }
 
+/** What runs, and how it ends: signals first, then connections, then the parts, the store last. */
+class Parts {
+  readonly ending = new AbortController();
+  readonly #env: ServerEnv;
+  readonly #signals: (() => void)[] = [];
+  readonly #connections: Closing[] = [];
+  readonly #running: Closing[] = [];
+  readonly #stores: Closing[] = [];
+
+  constructor(env: ServerEnv) {
+    this.#env = env;
+  }
+
+  /** Keeps a part running until the end; a part that fails by itself is a bug worth a line. */
+  keep(part: string, work: Promise<unknown>): void {
+    const ended = work.catch((error: unknown) => {
+      if (this.ending.signal.aborted) return;
+      this.#env.log.error("A part of the node has stopped", { part, error: describeError(error) });
+    });
+    this.#running.push({ part, close: () => ended });
+  }
+
+  onStop(signal: () => void): void {
+    this.#signals.push(signal);
+  }
+
+  first(part: string, close: () => Promise<unknown>): void {
+    this.#connections.push({ part, close });
+  }
+
+  atEnd(part: string, close: () => Promise<unknown>): void {
+    this.#stores.push({ part, close });
+  }
+
+  async stop(): Promise<void> {
+    this.ending.abort();
+    for (const signal of this.#signals) signal();
+    for (const closings of [this.#connections, this.#running, this.#stores])
+      await Promise.all(closings.splice(0).map((closing) => this.#close(closing)));
+  }
+
+  async #close({ part, close }: Closing): Promise<void> {
+    const { clock, log } = this.#env;
+    const done = new AbortController();
+    const late = sleep(clock, stopLimitMs, done.signal).then(() => {
+      if (!done.signal.aborted)
+        log.warn("A part of the node did not end in time and is left behind", { part, waitedMs: stopLimitMs });
+    });
+    await Promise.race([close().finally(() => done.abort()), late]);
+  }
+}
+
+interface Closing {
+  readonly part: string;
+  close(): Promise<unknown>;
+}
+
 /** "10.43.0.0/16" to "10.43.0.1". */
 function firstAddress(cidr: string): string {
   const octets = (cidr.split("/")[0] ?? "").split(".").map(Number);
   return [...octets.slice(0, 3), (octets[3] ?? 0) + 1].join(".");
+}
+
+/** Only when it would be another one: a node must also start on a full disk. */
+async function writeKubeconfig(disk: Disk, path: string, kubeconfig: string): Promise<void> {
+  if ((await disk.exists(path)) && new TextDecoder().decode(await disk.readFile(path)) === kubeconfig) return;
+  await disk.writeFileAtomic(path, new TextEncoder().encode(kubeconfig), { mode: 0o600 });
 }
 
 async function renewCertificate(

@@ -65,7 +65,7 @@ export async function up(argv: readonly string[], version: string): Promise<numb
 
   let server: Server | undefined;
   try {
-    server = await startServer(config, {
+    const starting = startServer(config, {
       ...env,
       version,
       containerRuntime: (clusterUid) =>
@@ -92,6 +92,11 @@ export async function up(argv: readonly string[], version: string): Promise<numb
         ended.resolve(1);
       },
     });
+    // A signal while something hangs: nothing that was begun needs an end of its own.
+    starting.catch(() => undefined);
+    const first = await Promise.race([starting, ended.promise]);
+    if (typeof first === "number") return first;
+    server = first;
     server.ready.then(
       () => process.stdout.write(`ready ${server?.url} node=${config.nodeName}\n`),
       (error) => env.log.debug("The node did not become ready", { error: describeError(error) }),
