@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DataDirectoryInUse, hostAddress, lockDataDirectory, lockNetwork, NetworkInUse } from "./machine.ts";
@@ -26,8 +26,34 @@ describe("lockDataDirectory", () => {
   });
 
   test("the lock of a process that is gone, or whose pid now names another, is taken over", async () => {
-    await writeFile(join(directory, "lock"), `${process.ppid} 1\n`);
+    for (const left of [`${process.ppid} 1\n`, "", "\0\0\0\0"]) {
+      await writeFile(join(directory, "lock"), left);
+      await (await lockDataDirectory(directory))();
+    }
+    await symlink(`${process.ppid} 1`, join(directory, "lock"));
     await (await lockDataDirectory(directory))();
+    expect(await readdir(directory)).toEqual([]);
+  });
+
+  test("of many that start at the same time over a stale lock one gets it", async () => {
+    await symlink(`${process.ppid} 1`, join(directory, "lock"));
+    const script = `
+      import { lockDataDirectory } from ${JSON.stringify(join(import.meta.dir, "machine.ts"))};
+      await lockDataDirectory(${JSON.stringify(directory)}).then(() => console.log("mine"), () => console.log("not mine"));
+      // Holds it until the last one has tried.
+      await Bun.stdin.text();
+    `;
+    const starters = Array.from({ length: 6 }, () =>
+      Bun.spawn([process.execPath, "-e", script], { stdin: "pipe", stdout: "pipe" }),
+    );
+    const said: string[] = [];
+    for (const { stdout } of starters) {
+      const { value } = await stdout.getReader().read();
+      said.push(new TextDecoder().decode(value).trim());
+    }
+    for (const { stdin } of starters) stdin.end();
+    await Promise.all(starters.map(({ exited }) => exited));
+    expect(said.filter((word) => word === "mine")).toHaveLength(1);
   });
 });
 

@@ -1,6 +1,6 @@
 /** What only the real machine knows, read once at the start; and the lock on a data directory. Composition for up.ts. */
 import { readFileSync } from "node:fs";
-import { mkdir, open, readFile, rm } from "node:fs/promises";
+import { mkdir, readFile, readlink, rename, rm, symlink } from "node:fs/promises";
 import { connect, createServer } from "node:net";
 import { hostname, networkInterfaces } from "node:os";
 import { join } from "node:path";
@@ -49,30 +49,55 @@ async function startOf(pid: number): Promise<string | undefined> {
 /**
  * Takes the data directory for this process. A lock left by a process that is gone (power cut, kill -9) is taken over.
  * Rejects with DataDirectoryInUse. The returned function gives it back.
+ *
+ * The lock is a symbolic link whose target names the holder: made in one step with what it says, so that nobody reads half a
+ * lock, and without a block of its own, so that a node also starts on a full disk.
  */
 export async function lockDataDirectory(dataDir: string): Promise<() => Promise<void>> {
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
   const path = join(dataDir, "lock");
-  const mine = `${process.pid} ${(await startOf(process.pid)) ?? ""}\n`;
-  for (let tries = 0; tries < 3; tries++) {
+  const mine = `${process.pid} ${(await startOf(process.pid)) ?? ""}`;
+  for (let tries = 0; tries < 10; tries++) {
     try {
-      const file = await open(path, "wx", 0o600);
-      await file.writeFile(mine);
-      await file.close();
+      await symlink(mine, path);
       return () => rm(path, { force: true });
     } catch (error) {
-      if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
+      if (!hasCode(error, "EEXIST")) throw error;
     }
-    const [pid = "", start = ""] = (await readFile(path, "utf8").catch(() => "")).trim().split(" ");
+    const holder = await holderOf(path);
+    const [pid = "", start = ""] = holder.split(" ");
     const running = pid === "" ? undefined : await startOf(Number(pid));
     if (running !== undefined && running === start && pid !== String(process.pid)) {
       throw new DataDirectoryInUse(
         `Cannot use the data directory ${dataDir}: process ${pid} uses it; stop that one, or choose another with --data-dir`,
       );
     }
-    await rm(path, { force: true });
+    await removeStale(path, holder);
   }
-  throw new DataDirectoryInUse(`Cannot lock the data directory ${dataDir}: others keep taking it`);
+  throw new DataDirectoryInUse(`Cannot lock the data directory ${dataDir}: others keep taking it; try again`);
+}
+
+function hasCode(error: unknown, code: string): boolean {
+  return error instanceof Error && "code" in error && error.code === code;
+}
+
+/** What a lock says; "" when it is gone or says nothing. */
+async function holderOf(path: string): Promise<string> {
+  const said = await readlink(path).catch(() => readFile(path, "utf8").catch(() => ""));
+  return said.trim();
+}
+
+/** Takes a lock away that says `holder`; another one, which somebody took meanwhile, is put back. */
+async function removeStale(path: string, holder: string): Promise<void> {
+  const aside = `${path}.${process.pid}`;
+  try {
+    await rename(path, aside);
+  } catch (error) {
+    if (hasCode(error, "ENOENT")) return;
+    throw error;
+  }
+  if ((await holderOf(aside)) === holder) await rm(aside, { force: true });
+  else await rename(aside, path);
 }
 
 /** The network namespace belongs to another node; the message says which. */
