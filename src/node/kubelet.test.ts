@@ -77,6 +77,21 @@ describe("a pod that is bound to the node", () => {
     expect(after).toMatchObject({ status: "True", lastTransitionTime: transition });
   });
 
+  test("whose network an earlier life did not come to wire gets it before its containers start", async () => {
+    await started();
+    await node.createPod("web", { containers: [web] });
+    await node.until(() => node.isReady("web"), "a ready pod");
+    const wired = [...node.network.attached];
+    expect(wired.length).toBe(1);
+    // As a kill between the start of the sandbox and the wiring leaves it.
+    await node.stop();
+    node.network.attached.clear();
+    node.engine.kill(node.containerOf("web"));
+    node.start();
+    await node.until(() => node.containers().includes("web/1 running"), "a second instance");
+    expect([...node.network.attached]).toEqual(wired);
+  });
+
   test("whose container ends is started again at once, then after pauses that grow", async () => {
     await started();
     await node.createPod("crash", { containers: [telling("sleep", "1000", "exit", "3")] });

@@ -94,6 +94,8 @@ export class PodWorker {
   #endingBegun = false;
   #verdict: { readonly reason: string; readonly message: string } | undefined;
   #volumes: Promise<PreparedVolumes> | undefined;
+  /** The sandbox whose network this worker knows to be wired. */
+  #wired: string | undefined;
   #done = false;
   #dirty = true;
   #wake: () => void = () => undefined;
@@ -353,7 +355,8 @@ export class PodWorker {
   /** Milliseconds after which to try again what could not be started. */
   async #start(pod: Observed<Pod>, plan: PodPlan, signal: AbortSignal): Promise<number | undefined> {
     const { runtime } = this.#context;
-    let sandboxId = runningSandbox(this.#observation())?.id;
+    const found = runningSandbox(this.#observation());
+    let sandboxId = found?.id;
     let podIp = this.#podIp(pod);
     let ready: Promise<void> = Promise.resolve();
     if (plan.createSandbox !== undefined) {
@@ -362,6 +365,10 @@ export class PodWorker {
       podIp = made.podIp;
       ready = made.ready;
       // Awaited below; a failure before that must not count as unhandled.
+      ready.catch(() => undefined);
+    } else if (found !== undefined && found.id !== this.#wired && plan.start.length > 0) {
+      // An earlier life started it, and may have ended before it was wired.
+      ready = this.#wire(found.id, found.pid ?? 0, found.podAddress);
       ready.catch(() => undefined);
     }
     if (sandboxId === undefined) return undefined;
@@ -388,7 +395,7 @@ export class PodWorker {
     pod: Observed<Pod>,
     attempt: number,
   ): Promise<{ readonly id: string; readonly podIp: string; readonly ready: Promise<void> }> {
-    const { runtime, podNetwork, addresses, nodeIp } = this.#context;
+    const { runtime, addresses, nodeIp } = this.#context;
     const { uid } = this.identity;
     try {
       const hostPorts = pod.spec.containers.flatMap(({ ports = [] }) =>
@@ -406,7 +413,7 @@ export class PodWorker {
         try {
           const network = Promise.race([this.#context.networkReady(), this.#givenUp]);
           const [{ pid }] = await Promise.all([runtime.startPodSandbox(id), network]);
-          if (address !== undefined) await podNetwork.attach(uid, pid, address);
+          await this.#wire(id, pid, address);
         } catch (error) {
           this.#event("Warning", "FailedCreatePodSandBox", `Failed to create pod sandbox: ${describeError(error)}`);
           throw error;
@@ -418,6 +425,15 @@ export class PodWorker {
       this.#event("Warning", "FailedCreatePodSandBox", `Failed to create pod sandbox: ${describeError(error)}`);
       throw error;
     }
+  }
+
+  /** `address` undefined: the pod is on the node's own network. */
+  async #wire(sandboxId: string, pid: number, address: string | undefined): Promise<void> {
+    if (address !== undefined) {
+      await Promise.race([this.#context.networkReady(), this.#givenUp]);
+      await this.#context.podNetwork.attach(this.identity.uid, pid, address);
+    }
+    this.#wired = sandboxId;
   }
 
   /** Makes the pod's volumes and name files, once a sandbox. */
