@@ -9,6 +9,11 @@ import type { Log } from "../env/log.ts";
  */
 export class Life {
   #isOver = false;
+  #markEnded: () => void = () => undefined;
+  /** Resolves with its end. */
+  readonly ended = new Promise<void>((resolve) => {
+    this.#markEnded = resolve;
+  });
 
   get isOver(): boolean {
     return this.#isOver;
@@ -16,6 +21,7 @@ export class Life {
 
   end(): void {
     this.#isOver = true;
+    this.#markEnded();
   }
 
   clock(clock: Clock): Clock {

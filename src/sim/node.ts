@@ -79,7 +79,9 @@ export class SimulatedNode {
       registry: options.registry ?? [],
       note: (text) => trace.note(text),
     });
-    this.network = new SimPodNetwork(clock);
+    this.network = new SimPodNetwork(clock, (podUid) =>
+      [...this.engine.sandboxes.values()].some(({ config, state }) => config.pod.uid === podUid && state === "running"),
+    );
     this.proxy = new SimulatedProxy(clock, this.#random.fork());
     this.#dialer = new SimDialer((address) => this.answers(address));
     this.#pki = new SimulatedPki(clock);
@@ -94,11 +96,16 @@ export class SimulatedNode {
     return this.#server;
   }
 
+  /** The process is there, serving or not yet. */
+  get isRunning(): boolean {
+    return this.#life !== undefined;
+  }
+
   get isUp(): boolean {
     return this.#server !== undefined;
   }
 
-  /** Starts the process; resolves when its API answers. Rejects as startServer does; never settles when it is killed meanwhile. */
+  /** Starts the process; resolves when its API answers. Rejects as startServer does, and when it is killed meanwhile. */
   async start(): Promise<void> {
     if (this.#life !== undefined) throw new Error(`The node ${this.name} runs already`);
     if (this.disk.isDown) this.disk.restore();
@@ -107,9 +114,13 @@ export class SimulatedNode {
     this.#life = life;
     this.failure = undefined;
     trace.note(`node ${this.name} starts`);
+    const killed = life.ended.then((): never => {
+      throw new Error(`The node ${this.name} was killed while it started`);
+    });
+    killed.catch(() => undefined);
     let server: Server;
     try {
-      server = await startServer(this.config, {
+      const starting = startServer(this.config, {
         version: "0.0.0",
         clock: life.clock(clock),
         random: this.#random.fork(),
@@ -124,13 +135,18 @@ export class SimulatedNode {
         dialer: life.bind(this.#dialer),
         hostFacts: async () => simHostFacts,
         connectProxy: async () => life.bind(this.proxy),
-        failed: (error) => this.#failed(error),
+        failed: (error) => {
+          if (!life.isOver) this.#failed(error);
+        },
       });
+      server = await Promise.race([starting, killed]);
       const kubeconfig = await life.bind(this.disk).readFile(this.config.writeKubeconfig);
       this.#token = /token: "?([^"\s]+)/.exec(new TextDecoder().decode(kubeconfig))?.[1];
     } catch (error) {
-      trace.note(`node ${this.name} cannot start: ${describeError(error)}`);
-      if (this.#life === life) this.kill();
+      if (this.#life === life) {
+        trace.note(`node ${this.name} cannot start: ${describeError(error)}`);
+        this.kill();
+      }
       throw error;
     }
     this.#server = server;
@@ -178,7 +194,7 @@ export class SimulatedNode {
 
   /** Whether something at a pod's address would accept a connection. */
   answers(address: string): boolean {
-    for (const [uid, taken] of this.network.attached) {
+    for (const [uid, taken] of this.network.wired()) {
       if (taken.split("/")[0] !== address) continue;
       for (const { config, state } of this.engine.containers.values())
         if (config.pod.uid === uid && state === "running") return true;

@@ -10,8 +10,18 @@ export class SimPodNetwork implements PodNetwork {
   /** A fault: this many of the next calls fail. */
   failures = 0;
 
-  constructor(clock: Clock) {
+  readonly #lives: (podUid: string) => boolean;
+
+  /** `lives`: whether a pod's network namespace is still there; the kernel takes the wiring away with it. */
+  constructor(clock: Clock, lives: (podUid: string) => boolean = () => true) {
     this.#clock = clock;
+    this.#lives = lives;
+  }
+
+  /** What the kernel has: the wiring of namespaces that are there. */
+  wired(): ReadonlyMap<string, string> {
+    for (const uid of [...this.attached.keys()]) if (!this.#lives(uid)) this.attached.delete(uid);
+    return this.attached;
   }
 
   async #begin(action: string): Promise<void> {
@@ -30,7 +40,7 @@ export class SimPodNetwork implements PodNetwork {
     await this.#begin("attach");
     if (this.config === undefined) throw new Error("attach before prepareNode");
     if (pid === 0) throw new Error(`the pod ${podUid} has no process to attach`);
-    for (const [other, taken] of this.attached)
+    for (const [other, taken] of this.wired())
       if (taken === address && other !== podUid) throw new Error(`${address} belongs to ${other}, not to ${podUid}`);
     this.attached.set(podUid, address);
   }

@@ -63,7 +63,7 @@ export interface SimRuntimeOptions {
   readonly note?: (text: string) => void;
 }
 
-type Verb = "list" | "create" | "start" | "stop" | "remove" | "pull" | "exec" | "logs" | "version" | "image";
+export type Verb = "list" | "create" | "start" | "stop" | "remove" | "pull" | "exec" | "logs" | "version" | "image";
 
 /** One machine's engine; `forCluster` gives the view that a kubelet of that cluster has. */
 export class SimEngine {
