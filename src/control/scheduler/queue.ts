@@ -25,7 +25,7 @@ const longestRestMs = 300_000;
  * Pods that wait for a node. What a consumer may assume:
  * - `next` gives the pod of the highest priority, of equals the one that waits longest.
  * - A pod for which there was no node rests until something changes in the cluster (`somethingChanged`), and then at least 1 s
- *   since its last attempt, doubled with each attempt up to 10 s.
+ *   since its last attempt, doubled with each attempt up to 10 s. A node that changed (`nodeChanged`) ends that pause too.
  * - A change while the pod was being tried counts.
  */
 export class SchedulingQueue {
@@ -33,8 +33,9 @@ export class SchedulingQueue {
   readonly #active = new Map<string, Entry>();
   readonly #resting = new Map<string, Timed>();
   readonly #pausing = new Map<string, Timed>();
-  #inWork: { entry: Entry; changes: number; stale: boolean } | undefined;
+  #inWork: { entry: Entry; changes: number; nodeChanges: number; stale: boolean } | undefined;
   #changes = 0;
+  #nodeChanges = 0;
   #sequence = 0;
   #waiting: ((key: string | undefined) => void) | undefined;
   #closed = false;
@@ -52,7 +53,7 @@ export class SchedulingQueue {
     }
     if (known !== undefined) this.remove(key);
     const addedMs = this.#clock.monotonicMs();
-    this.#activate({ key, uid, priority, attempts: 0, addedMs, sequence: this.#sequence++, notBeforeMs: 0 });
+    this.#activate([{ key, uid, priority, attempts: 0, addedMs, sequence: this.#sequence++, notBeforeMs: 0 }]);
   }
 
   /** The pod itself was changed: what it asks for may fit now. */
@@ -70,23 +71,27 @@ export class SchedulingQueue {
     if (this.#inWork?.entry.key === key) this.#inWork.stale = true;
   }
 
-  /** A node came or changed, a pod went: resting pods are tried again. */
+  /** A pod went, or takes less: resting pods are tried again, after their pause. */
   somethingChanged(): void {
     this.#changes++;
     for (const { entry } of [...this.#resting.values()]) this.#wake(entry);
   }
 
+  /** A node came, or takes pods now that it did not take before: every pod is tried again at once. */
+  nodeChanged(): void {
+    this.#changes++;
+    this.#nodeChanges++;
+    const timed = [...this.#resting.values(), ...this.#pausing.values()];
+    for (const { timer } of timed) timer.cancel();
+    this.#resting.clear();
+    this.#pausing.clear();
+    this.#activate(timed.map(({ entry }) => entry));
+  }
+
   /** Call `placed` or `failed` for the key before the next one. undefined: the queue was closed. */
   next(): Promise<string | undefined> {
     if (this.#closed) return Promise.resolve(undefined);
-    let first: Entry | undefined;
-    for (const entry of this.#active.values()) {
-      const before =
-        first === undefined ||
-        entry.priority > first.priority ||
-        (entry.priority === first.priority && entry.sequence < first.sequence);
-      if (before) first = entry;
-    }
+    const first = this.#first();
     if (first !== undefined) return Promise.resolve(this.#take(first));
     return new Promise((resolve) => {
       this.#waiting = resolve;
@@ -107,6 +112,10 @@ export class SchedulingQueue {
     entry.attempts++;
     const pauseMs = Math.min(firstPauseMs * 2 ** (entry.attempts - 1), longestPauseMs);
     entry.notBeforeMs = this.#clock.monotonicMs() + pauseMs;
+    if (work.nodeChanges !== this.#nodeChanges) {
+      this.#activate([entry]);
+      return;
+    }
     if (soon || work.changes !== this.#changes) {
       this.#pause(entry, pauseMs);
       return;
@@ -125,6 +134,19 @@ export class SchedulingQueue {
     this.#waiting = undefined;
   }
 
+  /** Of the highest priority; of equals the one that waits longest. */
+  #first(): Entry | undefined {
+    let first: Entry | undefined;
+    for (const entry of this.#active.values()) {
+      const before =
+        first === undefined ||
+        entry.priority > first.priority ||
+        (entry.priority === first.priority && entry.sequence < first.sequence);
+      if (before) first = entry;
+    }
+    return first;
+  }
+
   #find(key: string): Entry | undefined {
     const inWork = this.#inWork?.entry;
     const working = inWork?.key === key && !this.#inWork?.stale ? inWork : undefined;
@@ -139,27 +161,28 @@ export class SchedulingQueue {
 
   #pause(entry: Entry, pauseMs: number): void {
     if (pauseMs <= 0) {
-      this.#activate(entry);
+      this.#activate([entry]);
       return;
     }
     const timer = this.#clock.schedule(pauseMs, () => {
       this.#pausing.delete(entry.key);
-      this.#activate(entry);
+      this.#activate([entry]);
     });
     this.#pausing.set(entry.key, { entry, timer });
   }
 
-  #activate(entry: Entry): void {
-    this.#active.set(entry.key, entry);
+  #activate(entries: readonly Entry[]): void {
+    for (const entry of entries) this.#active.set(entry.key, entry);
     const waiting = this.#waiting;
-    if (waiting === undefined) return;
+    const first = waiting && this.#first();
+    if (waiting === undefined || first === undefined) return;
     this.#waiting = undefined;
-    waiting(this.#take(entry));
+    waiting(this.#take(first));
   }
 
   #take(entry: Entry): string {
     this.#active.delete(entry.key);
-    this.#inWork = { entry, changes: this.#changes, stale: false };
+    this.#inWork = { entry, changes: this.#changes, nodeChanges: this.#nodeChanges, stale: false };
     return entry.key;
   }
 }

@@ -269,6 +269,27 @@ test("the queue gives the highest priority first, pauses after failures, and wak
     expect(await queue.next()).toBeUndefined();
   }));
 
+test("the queue tries every pod at once when a node changes, the highest priority first, also while one is being tried", () =>
+  simulate(1, async ({ clock }) => {
+    const queue = new SchedulingQueue(clock);
+    queue.add("low", "1", 0);
+    queue.add("high", "2", 10);
+    for (const key of ["high", "low"]) {
+      expect(await queue.next()).toBe(key);
+      queue.failed(key);
+    }
+    queue.somethingChanged();
+    const waiting = queue.next();
+    queue.nodeChanged();
+    expect(await waiting).toBe("high");
+    queue.nodeChanged();
+    queue.failed("high");
+    expect(await queue.next()).toBe("high");
+    queue.placed("high");
+    expect(await queue.next()).toBe("low");
+    queue.close();
+  }));
+
 function cluster(sim: Simulation) {
   const made = testCluster(sim);
   made.run(runScheduler);
@@ -367,5 +388,18 @@ test("a pod that arrives before any node is bound when the node becomes schedula
       "0/1 nodes are available: 1 node(s) had untolerated taint {node.kubernetes.io/not-ready: }",
     );
     await client.patch(nodeKind, { name: "one" }, "application/merge-patch+json", { spec: { taints: null } });
-    await clock.runUntil(() => pods.list()[0]?.spec.nodeName === "one", 12_000);
+    // At once: a node that has become ready does not wait for a pod's pause, which has grown to seconds here.
+    await clock.runUntil(() => pods.list()[0]?.spec.nodeName === "one", 100);
+  }));
+
+test("a pod that was refused a moment before the node became schedulable does not wait for its pause", () =>
+  simulate(7, async (sim) => {
+    const { client, clock, pods } = cluster(sim);
+    const notReady = { key: "node.kubernetes.io/not-ready", effect: "NoSchedule" };
+    await client.create(nodeKind, node("one", { taints: [notReady] }));
+    await clock.advance(1000);
+    await client.create(podKind, pod("p"));
+    await clock.runUntil(() => podCondition(pods.list()[0] ?? aPod("none"), "PodScheduled")?.status === "False", 100);
+    await client.patch(nodeKind, { name: "one" }, "application/merge-patch+json", { spec: { taints: null } });
+    await clock.runUntil(() => pods.list()[0]?.spec.nodeName === "one", 100);
   }));

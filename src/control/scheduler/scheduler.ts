@@ -77,13 +77,12 @@ export async function runScheduler(context: ControlContext, signal: AbortSignal)
       if (pod.spec.nodeName) queue.somethingChanged();
     },
   });
-  const nodeChanged = () => queue.somethingChanged();
   nodes.on({
-    add: nodeChanged,
+    add: () => queue.nodeChanged(),
     update: (node, old) => {
       const facts = ({ spec, status, metadata }: typeof node) =>
         JSON.stringify([spec, status.allocatable ?? {}, metadata.labels ?? {}]);
-      if (facts(node) !== facts(old)) nodeChanged();
+      if (facts(node) !== facts(old)) queue.nodeChanged();
     },
   });
 
