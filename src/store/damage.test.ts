@@ -26,6 +26,11 @@ function open(disk: SimulatedDisk, more: { clock?: VirtualClock; onFailure?: (er
 const put = (store: Store, key: string, value: Uint8Array) =>
   store.txn({ compare: [], success: [{ type: "put", key: bytes(key), value }], failure: [] });
 
+/** Lets everything happen that waits for no time. */
+async function turns(count: number): Promise<void> {
+  for (let turn = 0; turn < count; turn++) await Promise.resolve();
+}
+
 async function refusal(promise: Promise<unknown>): Promise<StoreError> {
   try {
     await promise;
@@ -146,6 +151,24 @@ describe("A full disk", () => {
     const again = await open(disk);
     expect(await keys(again)).toEqual(["first", "last", ...names].sort());
     await again.close();
+  });
+
+  test("that fills while many wait for the next segment admits no more of them than have room", async () => {
+    const disk = new SimulatedDisk({ random: new SeededRandom(5) });
+    const store = await open(disk);
+    await put(store, "first", bytes("1"));
+    // Room for one segment more.
+    disk.capacityBytes = disk.usedBytes() + 9000;
+    const settled = await Promise.race([
+      Promise.allSettled(Array.from({ length: 120 }, (_, at) => put(store, `m${at}`, bytes("w".repeat(400))))),
+      turns(20_000).then(() => undefined),
+    ]);
+    if (settled === undefined) throw new Error("Some were neither written nor refused");
+    const refused = settled.filter(({ status }) => status === "rejected");
+    expect(refused.length).toBeGreaterThan(0);
+    expect(refused.length).toBeLessThan(120);
+    for (const each of refused) expect(each).toMatchObject({ reason: { code: "NoSpace" } });
+    await store.close();
   });
 
   test("at the start is an error of the disk, and a later start succeeds", async () => {

@@ -354,8 +354,12 @@ class EmbeddedStore implements Store {
         `The store holds ${this.#state.mvcc.bytesInUse} bytes, over its quota: delete keys or compact, then go on`,
       );
     const cost = bytes.length + entryOverhead;
-    const admission = this.#wal.admits(this.#outstandingBytes + cost);
-    if (admission !== "yes") await this.#admit(cost);
+    if (this.#wal.admits(this.#outstandingBytes + cost) !== "yes") {
+      await this.#admit(cost);
+      // The room was for this one alone, so it was counted there; and the store may have ended since.
+      this.#outstandingBytes -= cost;
+      this.#checkAlive();
+    }
     if (this.#raft.propose(bytes) === "refused") throw new StoreError("Unavailable", "There is no leader: try again");
     this.#outstandingBytes += cost;
     const outcome = await new Promise<Outcome>((resolve, reject) => {
@@ -366,11 +370,15 @@ class EmbeddedStore implements Store {
     return outcome;
   }
 
+  /** Resolves when there is room, which is counted as taken from then on. */
   async #admit(cost: number): Promise<void> {
     while (true) {
       this.#checkAlive();
       const admission = this.#wal.admits(this.#outstandingBytes + cost);
-      if (admission === "yes") return;
+      if (admission === "yes") {
+        this.#outstandingBytes += cost;
+        return;
+      }
       if (admission === "full")
         throw new StoreError(
           "NoSpace",
