@@ -1,3 +1,6 @@
+/** HTTP/2 lets anyone, also without a token, make methods up: they share one count, or memory would grow with each. */
+const methods: ReadonlySet<string> = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
+
 /** Counts for /metrics, under the API server's own names where it has them. */
 export class RequestMetrics {
   readonly #requests = new Map<string, number>();
@@ -9,7 +12,8 @@ export class RequestMetrics {
 
   finished(method: string, resource: string, code: number): void {
     this.#inFlight--;
-    const labels = `verb="${method}",resource="${resource}",code="${code}"`;
+    const verb = methods.has(method) ? method : "other";
+    const labels = `verb="${verb}",resource="${resource}",code="${code}"`;
     this.#requests.set(labels, (this.#requests.get(labels) ?? 0) + 1);
   }
 
