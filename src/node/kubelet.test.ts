@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from "bun:test";
+import { nodeKind } from "../kinds/core/node.ts";
 import { podKind } from "../kinds/core/pod.ts";
 import { NodeInTest } from "./kubelet.test_support.ts";
 
@@ -12,6 +13,7 @@ async function started(seed = 1): Promise<NodeInTest> {
   return node;
 }
 
+const ready = () => node.kubelet?.ready ?? Promise.reject(new Error("no kubelet was started"));
 const web = { name: "web", image: "nginx" };
 const telling = (...words: string[]) => ({ name: "main", image: "busybox", command: ["sim", ...words] });
 
@@ -438,6 +440,43 @@ describe("the node", () => {
     expect(leases.length).toBeGreaterThanOrEqual(59);
     expect(leases.length).toBeLessThanOrEqual(61);
     expect(writes.length - leases.length).toBeLessThanOrEqual(3);
+  });
+
+  test("is Ready from its first moment, and stays so when the kubelet is started again", async () => {
+    const transition = () =>
+      node.node()?.status.conditions?.find(({ type, status }) => type === "Ready" && status === "True")
+        ?.lastTransitionTime;
+    await started();
+    const first = transition();
+    expect(first).toBeDefined();
+    expect(node.api.calls.filter((call) => !/^(get|list|watch) /.test(call) && call.includes("nodes"))).toHaveLength(1);
+    await node.stop();
+    node.start();
+    await node.clock.complete(ready(), 5000);
+    await node.clock.advance(20_000);
+    expect(transition()).toBe(first);
+  });
+
+  test("is said to be ready when its taint is gone, and not much later if nobody removes it", async () => {
+    await started();
+    const taints = [{ key: "node.kubernetes.io/not-ready", effect: "NoSchedule" }];
+    for (const removed of [true, false]) {
+      await node.stop();
+      const patch = (spec: unknown) =>
+        node.client.patch(nodeKind, { name: "boat" }, "application/merge-patch+json", { spec });
+      await node.clock.complete(patch({ taints }), 1000);
+      node.start();
+      const from = node.clock.monotonicMs();
+      let isReady = false;
+      ready().then(() => {
+        isReady = true;
+      });
+      await node.clock.advance(1500);
+      expect(isReady).toBe(false);
+      if (removed) await node.clock.complete(patch({ taints: null }), 1000);
+      await node.until(() => isReady, "a node that is ready for pods", 5000);
+      expect(node.clock.monotonicMs() - from).toBeLessThan(removed ? 1700 : 3500);
+    }
   });
 
   test("gives logs of this and the last instance, and says why where there are none", async () => {

@@ -5,7 +5,7 @@ import { describeError, type Log } from "../env/log.ts";
 import { type Lease, leaseKind } from "../kinds/coordination/lease.ts";
 import { type Node, nodeKind } from "../kinds/core/node.ts";
 import { editable, type Observed } from "../kinds/kind.ts";
-import { isAlreadyExists, isNotFound } from "../kinds/status_error.ts";
+import { isNotFound } from "../kinds/status_error.ts";
 import type { ContainerRuntime, RuntimeVersion } from "./container_runtime.ts";
 import type { HostFacts } from "./machine_link.ts";
 import { differs, nodeLabels, nodeStatus } from "./node_status.ts";
@@ -22,13 +22,19 @@ export interface RegistrationOptions {
   readonly facts: HostFacts;
   /** Why this node cannot run pods, as far as its parts say; empty when it can. */
   problems(): readonly string[];
-  /** The node's status says Ready in the API. */
+  /** The API says that the node is Ready, and nothing keeps pods away from it. */
   ready(): void;
 }
 
 const checkMs = 10_000;
 const reportMs = 300_000;
 const retryMs = 1000;
+/** So long after the start, parts of the machine that have not answered yet are not held against the node. */
+const settlingMs = 1000;
+/** A ready node may still carry the taint of one that was not; who removes it need not be there. */
+const taintLimitMs = 2000;
+const taintCheckMs = 25;
+const notReadyTaint = "node.kubernetes.io/not-ready";
 const leaseNamespace = "kube-node-lease";
 const leaseSeconds = 40;
 const renewMs = 10_000;
@@ -56,13 +62,28 @@ export class NodeRegistration {
 
   async #report(signal: AbortSignal): Promise<void> {
     const { clock, log } = this.#options;
+    const startedMs = clock.monotonicMs();
     let reportedMs = Number.NEGATIVE_INFINITY;
+    let readySinceMs: number | undefined;
     while (!signal.aborted) {
       this.#dirty = false;
-      let pauseMs = this.#options.problems().length > 0 ? retryMs : checkMs;
+      const hasProblems = this.#options.problems().length > 0;
+      const settlingForMs = startedMs + settlingMs - clock.monotonicMs();
+      let pauseMs = hasProblems ? retryMs : checkMs;
       try {
-        const force = clock.monotonicMs() - reportedMs >= reportMs;
-        if (await this.#reportOnce(force)) reportedMs = clock.monotonicMs();
+        // A Node that is Ready from its first moment gets no taint, and one that was Ready before a restart keeps so.
+        if (hasProblems && settlingForMs > 0) pauseMs = settlingForMs;
+        else {
+          const force = clock.monotonicMs() - reportedMs >= reportMs;
+          const { node, wrote } = await this.#reportOnce(force);
+          if (wrote) reportedMs = clock.monotonicMs();
+          readySinceMs = isReady(node) ? (readySinceMs ?? clock.monotonicMs()) : undefined;
+          if (readySinceMs !== undefined) {
+            const tainted = node.spec.taints?.some(({ key }) => key === notReadyTaint) ?? false;
+            if (!tainted || clock.monotonicMs() - readySinceMs >= taintLimitMs) this.#options.ready();
+            else pauseMs = taintCheckMs;
+          }
+        }
       } catch (error) {
         log.warn("the node's status could not be written; trying again", { error: describeError(error) });
         pauseMs = retryMs;
@@ -76,9 +97,8 @@ export class NodeRegistration {
     }
   }
 
-  /** True when it wrote. */
-  async #reportOnce(force: boolean): Promise<boolean> {
-    const { client, runtime, clock, facts, nodeIp, nodeName, kubeletVersion } = this.#options;
+  async #reportOnce(force: boolean): Promise<{ readonly node: Observed<Node>; readonly wrote: boolean }> {
+    const { client, runtime, clock, facts, nodeIp, nodeName, kubeletVersion, podCidr } = this.#options;
     const problems = [...this.#options.problems()];
     if (problems.length === 0 && this.#version === undefined) {
       try {
@@ -89,11 +109,11 @@ export class NodeRegistration {
     }
     // The engine may be another one when it comes back.
     if (problems.length > 0) this.#version = undefined;
-    const node = await this.#register();
-    const isReady = node.status.conditions?.find(({ type }) => type === "Ready")?.status === "True";
+    const node = await this.#find();
+    const before = node?.status ?? {};
     const mayList = force && problems.length === 0;
     const images = mayList ? await runtime.listImages().catch(() => undefined) : undefined;
-    const kept = node.status.images?.map(({ names, sizeBytes }) => ({
+    const kept = before.images?.map(({ names, sizeBytes }) => ({
       id: "",
       tags: names ?? [],
       sizeBytes: sizeBytes ?? 0,
@@ -111,35 +131,37 @@ export class NodeRegistration {
         problems,
         nowMs: clock.now(),
       },
-      node.status,
+      before,
     );
-    if (!force && !differs(node.status, status)) {
-      if (isReady && problems.length === 0) this.#options.ready();
-      return false;
+    if (node === undefined) {
+      const labels = nodeLabels(nodeName, facts);
+      const spec = { podCIDR: podCidr, podCIDRs: [podCidr] };
+      return {
+        node: await client.create(nodeKind, { metadata: { name: nodeName, labels }, spec, status }),
+        wrote: true,
+      };
     }
-    const body = { status };
-    await client.patch(nodeKind, { name: nodeName }, "application/merge-patch+json", body, { subresource: "status" });
-    if (problems.length === 0) this.#options.ready();
-    return true;
+    if (!force && !differs(node.status, status)) return { node, wrote: false };
+    const written = await client.patch(
+      nodeKind,
+      { name: nodeName },
+      "application/merge-patch+json",
+      { status },
+      { subresource: "status" },
+    );
+    return { node: written, wrote: true };
   }
 
-  async #register(): Promise<Observed<Node>> {
-    const { client, nodeName, facts, podCidr } = this.#options;
+  /** The Node with our labels; undefined when there is none yet. */
+  async #find(): Promise<Observed<Node> | undefined> {
+    const { client, nodeName, facts } = this.#options;
     const labels = nodeLabels(nodeName, facts);
     let node: Observed<Node>;
     try {
       node = await client.get(nodeKind, { name: nodeName });
     } catch (error) {
-      if (!isNotFound(error)) throw error;
-      try {
-        return await client.create(nodeKind, {
-          metadata: { name: nodeName, labels },
-          spec: { podCIDR: podCidr, podCIDRs: [podCidr] },
-        });
-      } catch (raced) {
-        if (!isAlreadyExists(raced)) throw raced;
-        node = await client.get(nodeKind, { name: nodeName });
-      }
+      if (isNotFound(error)) return undefined;
+      throw error;
     }
     const missing = Object.entries(labels).filter(([key, value]) => node.metadata.labels?.[key] !== value);
     if (missing.length === 0) return node;
@@ -187,4 +209,8 @@ export class NodeRegistration {
     renewed.spec = { ...renewed.spec, holderIdentity: nodeName, leaseDurationSeconds: leaseSeconds, renewTime };
     return client.update(leaseKind, renewed);
   }
+}
+
+function isReady({ status }: Observed<Node>): boolean {
+  return status.conditions?.find(({ type }) => type === "Ready")?.status === "True";
 }
