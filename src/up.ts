@@ -56,8 +56,9 @@ export async function up(argv: readonly string[], version: string): Promise<numb
 
   const ended = Promise.withResolvers<number>();
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => ended.resolve(0));
-  // A terminal that closes does not end a node.
+  // A terminal that closes does not end a node, nor does the end of whoever reads its log.
   process.on("SIGHUP", () => {});
+  for (const output of [process.stdout, process.stderr]) output.on("error", () => {});
   process.on("unhandledRejection", (error) => {
     env.log.error("A failure that nobody handled: this is a bug", { error: describeError(error) });
     ended.resolve(1);
