@@ -16,10 +16,18 @@ import { kindOfPath, type ResourceRequest, serveResource } from "./resource_rout
 import { errorAnswer, internalError, jsonAnswer, methodNotAllowed, pathNotFound, textAnswer } from "./respond.ts";
 import { gitVersion, versionInfo } from "./version.ts";
 
-interface Bindings {
-  Bindings: { readonly peer: Peer };
-  Variables: { identity: Identity };
+/** What travels with a request through the routes. */
+interface Passage {
+  readonly peer: Peer;
+  readonly url: URL;
+  /** For the metrics: the resource that was asked for, "" when none. */
+  resource: string;
 }
+interface Bindings {
+  Bindings: Passage;
+}
+type Route = (context: Context<Bindings>) => Response | Promise<Response>;
+type SignedInRoute = (context: Context<Bindings>, identity: Identity) => Response | Promise<Response>;
 
 /** Subresources that open a stream to a node: GET and POST with an upgrade, see pod_upgrade.ts. */
 const streams = new Set(["exec", "attach", "portforward"]);
@@ -37,16 +45,25 @@ export function createHttpHandler(options: HttpOptions): HttpHandler {
   const app = new Hono<Bindings>({ strict: false });
 
   app.onError((error) => translate(error, options));
-  app.notFound(pathNotFound);
 
   // Open to anyone; a wrong credential is refused even here.
   const open =
-    (handle: (context: Context<Bindings>) => Response | Promise<Response>) => (context: Context<Bindings>) => {
+    (handle: Route): Route =>
+    (context) => {
       options.authenticate(context.req.raw, context.env.peer);
       return handle(context);
     };
-  const health = (path: HealthPath) =>
-    open((context) => healthAnswer(path, new URL(context.req.url), options.checks ?? []));
+  // Each route asks by itself: a middleware before all of them would send every request through Hono's slower way.
+  const signedIn =
+    (handle: SignedInRoute): Route =>
+    (context) => {
+      const identity = options.authenticate(context.req.raw, context.env.peer);
+      if (!identity) throw unauthorized();
+      return handle(context, identity);
+    };
+  const get = (path: string, handle: SignedInRoute) => app.get(path, signedIn(handle));
+
+  const health = (path: HealthPath) => open((context) => healthAnswer(path, context.env.url, options.checks ?? []));
   for (const path of ["healthz", "livez", "readyz"] as const) {
     app.get(`/${path}`, health(path));
     app.get(`/${path}/:check`, health(path));
@@ -56,42 +73,39 @@ export function createHttpHandler(options: HttpOptions): HttpHandler {
     open(() => jsonAnswer(200, versionInfo(options.build))),
   );
 
-  app.use("*", async (context, next) => {
-    const identity = options.authenticate(context.req.raw, context.env.peer);
-    if (!identity) throw unauthorized();
-    context.set("identity", identity);
-    await next();
-  });
-
-  app.get("/metrics", () => textAnswer(200, metrics.text(version) + (options.metrics?.() ?? "")));
+  get("/metrics", () => textAnswer(200, metrics.text(version) + (options.metrics?.() ?? "")));
   const accept = (context: Context<Bindings>) => context.req.header("accept") ?? null;
-  app.get("/api", (context) => discovery.core(accept(context), new URL(context.req.url).host));
-  app.get("/apis", (context) => discovery.groups(accept(context)));
-  app.get("/apis/:group", (context) => discovery.group(context.req.param("group")));
-  app.get("/api/:version", (context) => discovery.resources("", context.req.param("version")));
-  app.get("/apis/:group/:version", (context) =>
-    discovery.resources(context.req.param("group"), context.req.param("version")),
+  get("/api", (context) => discovery.core(accept(context), context.env.url.host));
+  get("/apis", (context) => discovery.groups(accept(context)));
+  get("/apis/:group", (context) => discovery.group(context.req.param("group") ?? ""));
+  get("/api/:version", (context) => discovery.resources("", context.req.param("version") ?? ""));
+  get("/apis/:group/:version", (context) =>
+    discovery.resources(context.req.param("group") ?? "", context.req.param("version") ?? ""),
   );
-  app.get("/openapi/v2", (context) => openApi.v2(context.req.raw));
-  app.get("/openapi/v3", () => openApi.index());
-  app.get("/openapi/v3/*", (context) =>
-    openApi.document(new URL(context.req.url).pathname.slice("/openapi/v3/".length), context.req.raw),
+  get("/openapi/v2", (context) => openApi.v2(context.req.raw));
+  get("/openapi/v3", () => openApi.index());
+  get("/openapi/v3/*", (context) =>
+    openApi.document(context.env.url.pathname.slice("/openapi/v3/".length), context.req.raw),
   );
-  app.get("/", () => jsonAnswer(200, { paths: rootPaths(discovery) }));
-  const resources = (context: Context<Bindings>) => {
-    const url = new URL(context.req.url);
-    const found = resourceRequest(options, context.req.raw, url, context.get("identity"));
-    return found ? serveFound(options, found) : pathNotFound();
-  };
+  get("/", () => jsonAnswer(200, { paths: rootPaths(discovery) }));
+  const resources = signedIn((context, identity) => {
+    const { env, req } = context;
+    const found = resourceRequest(options, req.raw, env.url, identity);
+    if (!found) return pathNotFound();
+    env.resource = found.kind.plural;
+    return serveFound(options, found);
+  });
   app.all("/api/*", resources);
   app.all("/apis/*", resources);
+  app.notFound(signedIn(pathNotFound));
 
   return {
     async fetch(request, peer) {
       metrics.started();
-      const response = await app.fetch(request, { peer });
-      metrics.finished(request.method, resourceLabel(options, request), response.status);
-      log.debug("request", { method: request.method, path: new URL(request.url).pathname, code: response.status });
+      const passage: Passage = { peer, url: new URL(request.url), resource: "" };
+      const response = await app.fetch(request, passage);
+      metrics.finished(request.method, passage.resource, response.status);
+      log.debug("request", { method: request.method, path: passage.url.pathname, code: response.status });
       return response;
     },
     async upgrade(request, peer): Promise<WebSocketAccept | Response> {
@@ -134,12 +148,6 @@ function serveFound(options: HttpOptions, found: ResourceRequest): Promise<Respo
       );
   }
   return serveResource(options, found);
-}
-
-function resourceLabel(options: HttpOptions, request: Request): string {
-  const path = parseResourcePath(new URL(request.url).pathname);
-  const kind = path && options.kinds.byResource(path.group, path.version, path.plural);
-  return kind ? kind.plural : "";
 }
 
 function translate(error: unknown, { log }: HttpOptions): Response {

@@ -21,7 +21,7 @@ export function parseResourcePath(pathname: string): ResourcePath | undefined {
   for (const segment of pathname.split("/")) {
     if (segment === "") continue;
     try {
-      segments.push(decodeURIComponent(segment));
+      segments.push(segment.includes("%") ? decodeURIComponent(segment) : segment);
     } catch {
       return undefined;
     }

@@ -122,6 +122,30 @@ test("a client that goes away aborts the request and cancels the response's body
   await cancelled.promise;
 });
 
+test("answers of known length follow each other on one kept connection", async () => {
+  const url = await start({ fetch: async () => new Response("all of it", { headers: { "content-length": "9" } }) });
+  const port = Number(new URL(url).port);
+  const socket = connectTls({ host: "127.0.0.1", port, ca: authority.certificatePem, ALPNProtocols: ["http/1.1"] });
+  await new Promise((resolve) => socket.once("secureConnect", resolve));
+  let received = "";
+  for (let request = 0; request < 3; request++) {
+    received = "";
+    const whole = new Promise<void>((resolve) => {
+      const take = (chunk: Buffer) => {
+        received += String(chunk);
+        if (!received.endsWith("all of it")) return;
+        socket.off("data", take);
+        resolve();
+      };
+      socket.on("data", take);
+    });
+    socket.write("GET / HTTP/1.1\r\nhost: x\r\n\r\n");
+    await whole;
+    expect(received).toStartWith("HTTP/1.1 200");
+  }
+  socket.destroy();
+});
+
 /** Answers with up to 200 MiB, and counts what it was asked for. */
 function flood() {
   const made = { mebibytes: 0 };

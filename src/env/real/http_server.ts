@@ -107,7 +107,10 @@ async function listen(options: ListenOptions, handler: HttpHandler, log: Log): P
 
 async function serve(handler: HttpHandler, incoming: IncomingRequest, outgoing: OutgoingResponse): Promise<void> {
   const gone = new AbortController();
-  outgoing.once("close", () => gone.abort());
+  outgoing.once("close", () => {
+    // After the whole answer nobody listens any more.
+    if (!outgoing.writableFinished) gone.abort();
+  });
   let response: Response;
   try {
     const request = toRequest(incoming, gone.signal);
@@ -200,6 +203,11 @@ async function write(response: Response, incoming: IncomingRequest, outgoing: Ou
     await end(outgoing);
     return;
   }
+  if (response.headers.has("content-length")) {
+    // The whole body is there: head and body leave together, in one record of TLS where they fit.
+    await end(outgoing, new Uint8Array(await response.arrayBuffer()));
+    return;
+  }
   if ("flushHeaders" in outgoing) outgoing.flushHeaders();
   const reader = response.body.getReader();
   const cancel = () => void reader.cancel().catch(() => undefined);
@@ -217,12 +225,17 @@ async function write(response: Response, incoming: IncomingRequest, outgoing: Ou
 }
 
 /** Resolves when everything is handed to the kernel, or the peer is gone. */
-function end(outgoing: OutgoingResponse): Promise<void> {
+function end(outgoing: OutgoingResponse, body?: Uint8Array): Promise<void> {
   if (outgoing.destroyed || outgoing.closed) return Promise.resolve();
   return new Promise((resolve) => {
     outgoing.once("finish", resolve);
     outgoing.once("close", resolve);
-    outgoing.end();
+    // HTTP/1.1 hands head and body to the socket one after the other; corked they leave together.
+    const socket = "stream" in outgoing ? undefined : outgoing.socket;
+    socket?.cork();
+    if (body) outgoing.end(body);
+    else outgoing.end();
+    socket?.uncork();
   });
 }
 
