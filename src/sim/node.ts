@@ -5,6 +5,7 @@ import type { Transport } from "../client/transport.ts";
 import { type Config, readConfig } from "../config.ts";
 import { sleep } from "../env/clock.ts";
 import { describeError } from "../env/log.ts";
+import { StatusError } from "../kinds/status_error.ts";
 import { type Server, startServer } from "../server.ts";
 import { SimulatedDisk } from "./disk.ts";
 import { SimulatedHttp } from "./http.ts";
@@ -218,15 +219,18 @@ export class SimulatedNode {
 
   #transport(): Transport {
     const http = this.http.client();
-    const make = () =>
-      httpTransport({
+    const make = () => {
+      // It listens before the first start has told the token.
+      if (this.#token === undefined) throw new StatusError(503, "ServiceUnavailable", "Connection refused: not yet");
+      return httpTransport({
         http,
         server: `https://127.0.0.1:${this.config.httpsListenPort}`,
         token: this.#token,
         userAgent: "simulation",
       });
+    };
     return {
-      send: (call, signal) => make().send(call, signal),
+      send: async (call, signal) => make().send(call, signal),
       watch: (call, signal) => make().watch(call, signal),
     };
   }

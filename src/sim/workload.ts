@@ -20,6 +20,8 @@ import { WorkloadClient } from "./workload_client.ts";
 export interface WorkloadOptions {
   /** Virtual minutes of load and faults; what follows until everything is at rest comes on top. */
   readonly minutes: number;
+  /** Changes the machine before its start: to try whether the checks catch a machine that is not what it says. */
+  readonly prepare?: (node: SimulatedNode) => void;
 }
 
 export interface WorkloadReport {
@@ -37,9 +39,10 @@ export interface WorkloadReport {
 const convergeLimitMs = 8 * 60_000;
 const fatal = /^\S+ error (A part of the node has stopped|.*this is a bug)/;
 
-export async function runWorkload(sim: Simulation, { minutes }: WorkloadOptions): Promise<WorkloadReport> {
+export async function runWorkload(sim: Simulation, { minutes, prepare }: WorkloadOptions): Promise<WorkloadReport> {
   const { clock, trace, random } = sim;
   const node = new SimulatedNode(sim, { images: ["nginx:1", "nginx:2"], registry: ["nginx:3"] });
+  prepare?.(node);
   const model = new Model();
   const faults = new Faults(sim, node);
   const context = { node, model, clock, trace };
