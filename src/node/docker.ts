@@ -59,6 +59,9 @@ const shortMs = 30_000;
 /** A create or start on a machine that is short of everything. */
 const longMs = 180_000;
 
+/** What a list waits for one container that is perhaps being started. */
+const createdMs = 2000;
+
 type Modem = Docker["modem"];
 
 interface Call {
@@ -405,10 +408,12 @@ class DockerRuntime implements ContainerRuntime {
   async list(): Promise<{ sandboxes: readonly ObservedSandbox[]; containers: readonly ObservedContainer[] }> {
     const summaries = await this.#summaries([]);
     const inspected = await Promise.all(
-      summaries.map(async ({ Id: id, State: state }) => {
+      summaries.map(async ({ Id: id, State: state, Labels: own }) => {
         const known = this.#inspected.get(`${id} ${state}`);
         if (known) return known;
-        const fresh = await this.#inspect(id);
+        // A sandbox holds an address, which only it tells: it is never left out.
+        const mayHang = state === "created" && own[labels.containerName] !== sandboxName;
+        const fresh = mayHang ? await this.#inspectCreated(id) : await this.#inspect(id);
         if (fresh && fresh.State.Status === state && state !== "created") this.#inspected.set(`${id} ${state}`, fresh);
         return fresh;
       }),
@@ -420,6 +425,23 @@ class DockerRuntime implements ContainerRuntime {
       sandboxes: present.filter(isSandbox).map(observedSandbox),
       containers: present.filter((one) => !isSandbox(one)).map(observedContainer),
     };
+  }
+
+  /**
+   * The Engine says nothing of a container while it starts it, and a start can hang (a mount of a server that is away). One
+   * that keeps us waiting is left out of the list: without that no other pod's list would come. Its name stays taken, so that
+   * nothing is made a second time.
+   */
+  async #inspectCreated(id: string): Promise<Inspected | undefined> {
+    const { clock, log } = this.#options;
+    const answered = new AbortController();
+    const asked = this.#inspect(id).finally(() => answered.abort());
+    asked.catch(() => undefined);
+    const late = sleep(clock, createdMs, answered.signal).then(() => undefined);
+    const first = await Promise.race([asked, late]);
+    if (first === undefined && !answered.signal.aborted)
+      log.warn("the engine does not tell of a container that it is starting; going on without it", { id });
+    return first;
   }
 
   async *events(signal: AbortSignal): AsyncGenerator<RuntimeEvent> {
@@ -531,12 +553,17 @@ class DockerRuntime implements ContainerRuntime {
       });
       const { Id: id } = Created.parse(created);
       const socket = await this.#hijack(`/exec/${id}/start`, { Detach: false, Tty: options.tty }, {});
-      const exitCode = this.#exitOfExec(id, socket, options, action);
+      const left = new AbortController();
+      const exitCode = this.#exitOfExec(id, socket, options, action, left.signal);
       // Whoever reads only the output must not end the process by an unhandled rejection.
       exitCode.catch(() => undefined);
-      return this.#processStream(socket, options.tty, exitCode, (columns, rows) =>
-        this.#resize(`/exec/${id}/resize`, columns, rows),
-      );
+      const resize = (columns: number, rows: number) => this.#resize(`/exec/${id}/resize`, columns, rows);
+      const stream = this.#processStream(socket, options.tty, exitCode, resize);
+      const close = () => {
+        left.abort();
+        stream.close();
+      };
+      return { ...stream, close };
     } catch (error) {
       throw engineError(action, error);
     }
@@ -547,6 +574,8 @@ class DockerRuntime implements ContainerRuntime {
     socket: Duplex,
     options: RuntimeExecOptions,
     action: string,
+    /** Whoever wanted it has gone: the process may run on for ever (the Engine cannot end it), and nobody asks any more. */
+    left: AbortSignal,
   ): Promise<number | undefined> {
     const { clock } = this.#options;
     const closed = new Promise<"ended">((resolve) => {
@@ -574,7 +603,8 @@ class DockerRuntime implements ContainerRuntime {
     for (let waitMs = 2; ; waitMs = Math.min(waitMs * 2, 200)) {
       const state = InspectedExec.parse(await this.#request("GET", `/exec/${id}/json`));
       if (!state.Running) return state.ExitCode ?? undefined;
-      await sleep(clock, waitMs);
+      if (left.aborted) return undefined;
+      await sleep(clock, waitMs, left);
     }
   }
 
