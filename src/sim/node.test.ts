@@ -86,7 +86,7 @@ test("a whole node takes a Deployment to Ready in virtual time, and the same see
   expect(second.lines).toEqual(first.lines);
   expect(second.hash).toBe(first.hash);
   expect(second.value).toEqual(first.value);
-  expect(first.lines.length).toBeGreaterThan(20);
+  expect(first.lines.length).toBeGreaterThan(15);
   const other = await simulate(8, deployToReady);
   expect(other.hash).not.toBe(first.hash);
 });

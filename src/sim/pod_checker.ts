@@ -20,8 +20,9 @@ export class PodChecker {
   readonly #node: SimulatedNode;
   /** Pods that are not on their way out, and the ReplicaSet of each. */
   readonly #active = new Map<string, string>();
-  readonly #deploymentOf = new Map<string, string>();
-  /** The most pods that each Deployment may have, by every spec since it was last at rest. */
+  /** The Deployment and the wanted size of each ReplicaSet. */
+  readonly #sets = new Map<string, { readonly name: string; readonly deployment: string; readonly replicas: number }>();
+  /** The most pods that each Deployment and each ReplicaSet may have, by every spec since it was last at rest. */
   readonly #limits = new Map<string, number>();
   #violation: Violation | undefined;
 
@@ -30,7 +31,7 @@ export class PodChecker {
     this.#clock = clock;
     this.checkers = [
       new WatchChecker(deploymentKind, node, model, clock, (type, one) => this.#deployment(type, one)),
-      new WatchChecker(replicaSetKind, node, model, clock, (_type, one) => this.#replicaSet(one)),
+      new WatchChecker(replicaSetKind, node, model, clock, (type, one) => this.#replicaSet(type, one)),
       new WatchChecker(podKind, node, model, clock, (type, one) => this.#pod(type, one)),
     ];
     node.engine.listen((event) => {
@@ -54,13 +55,23 @@ export class PodChecker {
       status.replicas === replicas &&
       status.updatedReplicas === replicas;
     const now = replicas + surgeOf(spec.strategy?.rollingUpdate?.maxSurge ?? "25%", replicas);
-    const before = atRest || type === "ADDED" ? 0 : (this.#limits.get(metadata.uid) ?? 0);
-    this.#limits.set(metadata.uid, Math.max(before, now));
+    this.#limit(metadata.uid, now, atRest || type === "ADDED");
   }
 
-  #replicaSet({ metadata }: Observed<ReplicaSet>): void {
+  #replicaSet(type: string, { metadata, spec, status }: Observed<ReplicaSet>): void {
     const owner = metadata.ownerReferences?.find(({ controller }) => controller);
-    if (owner) this.#deploymentOf.set(metadata.uid, owner.uid);
+    if (owner === undefined) return;
+    const replicas = spec?.replicas ?? 1;
+    const before = this.#sets.get(metadata.uid)?.replicas ?? 0;
+    const atRest = status?.observedGeneration === metadata.generation && status?.replicas === replicas;
+    this.#limit(metadata.uid, replicas, atRest || type === "ADDED");
+    if (type === "DELETED") this.#sets.delete(metadata.uid);
+    else this.#sets.set(metadata.uid, { name: metadata.name, deployment: owner.uid, replicas });
+    if (type === "DELETED" || replicas <= before) return;
+    // Kubernetes counts what the ReplicaSets want: a pod that one of them is about to delete does not hold another back.
+    let wanted = 0;
+    for (const { deployment, replicas: size } of this.#sets.values()) if (deployment === owner.uid) wanted += size;
+    this.#compare(owner.uid, wanted, `With ${metadata.name} the pods that its Deployment's ReplicaSets want`);
   }
 
   #pod(type: string, { metadata, status }: Observed<Pod>): void {
@@ -73,26 +84,23 @@ export class PodChecker {
     const isNew = !this.#active.has(metadata.uid);
     this.#active.set(metadata.uid, owner.uid);
     if (!isNew) return;
-    const counts = new Map<string, number>();
-    for (const replicaSet of this.#active.values()) counts.set(replicaSet, (counts.get(replicaSet) ?? 0) + 1);
-    // It may come to rest with fewer pods before the look back.
-    const before = this.#limitOf(owner.uid) ?? 0;
-    this.#clock.schedule(settleMs, () => this.#surge(owner.uid, counts, before, metadata.name));
+    let count = 0;
+    for (const set of this.#active.values()) if (set === owner.uid) count++;
+    this.#compare(owner.uid, count, `With ${metadata.name} the pods of its ReplicaSet`);
   }
 
-  #limitOf(replicaSet: string): number | undefined {
-    const deployment = this.#deploymentOf.get(replicaSet);
-    return deployment === undefined ? undefined : this.#limits.get(deployment);
+  #limit(uid: string, now: number, afresh: boolean): void {
+    this.#limits.set(uid, Math.max(afresh ? 0 : (this.#limits.get(uid) ?? 0), now));
   }
 
-  #surge(replicaSet: string, counts: ReadonlyMap<string, number>, before: number, pod: string): void {
-    const deployment = this.#deploymentOf.get(replicaSet);
-    const present = this.#limitOf(replicaSet);
-    if (present === undefined) return;
-    const limit = Math.max(before, present);
-    let pods = 0;
-    for (const [owner, count] of counts) if (this.#deploymentOf.get(owner) === deployment) pods += count;
-    if (pods > limit) this.#found(`With ${pod} its Deployment had ${pods} pods, but its strategy allows ${limit}`);
+  /** Twice: what it may have may come to rest lower, or become known later, as each kind has a watch of its own. */
+  #compare(uid: string, count: number, what: string): void {
+    const before = this.#limits.get(uid) ?? 0;
+    this.#clock.schedule(settleMs, () => {
+      const present = this.#limits.get(uid);
+      if (present === undefined || count <= Math.max(before, present)) return;
+      this.#found(`${what} are ${count}, but ${Math.max(before, present)} are allowed`);
+    });
   }
 
   #containers(): void {
