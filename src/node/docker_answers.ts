@@ -113,7 +113,9 @@ export function observedContainer(inspected: Inspected): ObservedContainer {
   const failedToStart = state.Status === "created" && state.Error !== "";
   const ended = failedToStart || stateOf(state.Status) === "exited";
   const startedAtMs = timeMs(state.StartedAt);
-  const finishedAtMs = ended ? (timeMs(state.FinishedAt) ?? startedAtMs ?? createdAtMs) : undefined;
+  // The end is told by containerd, the start noted by Docker after it has answered: a short life can seem to end before it began.
+  const endMs = timeMs(state.FinishedAt) ?? startedAtMs ?? createdAtMs;
+  const finishedAtMs = ended ? Math.max(endMs, startedAtMs ?? endMs) : undefined;
   return {
     id: inspected.Id,
     sandboxId: own[labels.sandbox] ?? "",
