@@ -23,7 +23,8 @@ import { NodeRegistration } from "./node_registration.ts";
 import { allocatableOf } from "./node_status.ts";
 import { ObservedPods } from "./observed_pods.ts";
 import type { PodNetwork } from "./pod_network_link.ts";
-import { PodWorker, type WorkerContext } from "./pod_worker.ts";
+import { PodWorker } from "./pod_worker.ts";
+import type { WorkerContext } from "./worked_pod.ts";
 
 export interface KubeletOptions {
   readonly client: Client;

@@ -1,4 +1,4 @@
-/** Writes one pod's status, the latest that was asked for; one write at a time, none that would change nothing. */
+/** Writes one pod's status, the latest that was asked for; one write at a time, none that would change nothing; and its end. */
 import type { Client } from "../client/client.ts";
 import { type Clock, sleep } from "../env/clock.ts";
 import { describeError, type Log } from "../env/log.ts";
@@ -47,6 +47,16 @@ export class PodStatusWriter {
   /** Resolves when everything that was asked for is written, or was given up. */
   async flushed(): Promise<void> {
     while (this.#writing) await this.#writing;
+  }
+
+  /** Tells the API that nothing of the pod is left here. */
+  async deletePod(): Promise<void> {
+    const { namespace, name, uid } = this.#known.metadata;
+    try {
+      await this.#client.delete(podKind, { namespace, name }, { gracePeriodSeconds: 0, preconditions: { uid } });
+    } catch (error) {
+      if (!isNotFound(error) && !isConflict(error)) throw error;
+    }
   }
 
   async #run(signal: AbortSignal): Promise<void> {
