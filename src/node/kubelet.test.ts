@@ -325,6 +325,20 @@ describe("the end of a pod", () => {
     await node.until(() => node.engine.sandboxes.size === 0, "no sandboxes");
   });
 
+  test("takes along what was made while the engine could not list", async () => {
+    await started();
+    node.engine.fail("list", 1);
+    await node.createPod("web", { containers: [web] });
+    await node.until(() => node.containers().includes("web/0 running"), "a running container");
+    node.client.delete(podKind, { namespace: "default", name: "web" }).catch(() => undefined);
+    await node.clock.advance(2000);
+    node.engine.fail("list", 0);
+    await node.clock.advance(60_000);
+    expect(node.pod("web")).toBeUndefined();
+    expect(node.containers()).toEqual([]);
+    expect(node.engine.sandboxes.size).toBe(0);
+  });
+
   test("does not touch the containers of others", async () => {
     await started();
     const stranger = node.engine.forCluster("stranger");

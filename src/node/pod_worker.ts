@@ -328,6 +328,8 @@ export class PodWorker {
     const { uid } = this.#worked.identity;
     const pod = this.pod;
     this.#worked.giveUpStarting();
+    // What was made since the last list that came through must be ended too.
+    await observed.refresh();
     const address = pod && !pod.spec.hostNetwork ? this.#worked.podIp(pod) : undefined;
     const grace = pod?.metadata.deletionGracePeriodSeconds ?? pod?.spec.terminationGracePeriodSeconds;
     if (address !== undefined && this.#worked.observation().containers.some(({ state }) => state === "running"))
