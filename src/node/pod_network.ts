@@ -22,9 +22,13 @@ interface Ran {
   readonly stderr: string;
 }
 
+/** A tool that hangs (a lock, a namespace that is being torn down) must not hold its pod, or the node's network, for ever. */
+const limitMs = 30_000;
+
 function run(command: string, args: readonly string[], input = ""): Promise<Ran> {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { stdio: ["pipe", "pipe", "pipe"] });
+    const limit = { timeout: limitMs, killSignal: "SIGKILL" } as const;
+    const child = spawn(command, args, { stdio: ["pipe", "pipe", "pipe"], ...limit });
     let stdout = "";
     let stderr = "";
     child.stdout.on("data", (chunk: Buffer) => {
@@ -36,7 +40,10 @@ function run(command: string, args: readonly string[], input = ""): Promise<Ran>
     child.on("error", (cause) =>
       reject(new Error(`Cannot run ${command}: install it (packages iproute2, nftables, util-linux)`, { cause })),
     );
-    child.on("close", (code) => resolve({ code: code ?? -1, stdout, stderr }));
+    child.on("close", (code, signal) => {
+      const ended = code === null ? `ended by ${signal}; it may take ${limitMs / 1000} s at most` : "";
+      resolve({ code: code ?? -1, stdout, stderr: stderr + ended });
+    });
     child.stdin.on("error", () => undefined);
     child.stdin.end(input);
   });

@@ -30,7 +30,7 @@ export async function forgetInput(address: string): Promise<void> {
 
 /** Whether it succeeded; without the tool it does not. -I puts the rule first. */
 function iptables(verb: "-C" | "-I" | "-D", address: string): Promise<boolean> {
-  return run(["iptables", "-w", verb, "INPUT", ...rule(address)]).then(
+  return run(["iptables", "-w", "5", verb, "INPUT", ...rule(address)]).then(
     () => true,
     () => false,
   );

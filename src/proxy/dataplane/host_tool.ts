@@ -1,10 +1,14 @@
 import { spawn } from "node:child_process";
 
-/** Runs a tool of the host; resolves with its output, rejects with its words. */
-export function run(command: readonly [string, ...string[]], input = ""): Promise<string> {
+/** States are carried out one after the other: a tool that hangs would hold up all that follow. */
+const limitMs = 30_000;
+
+/** Runs a tool of the host; resolves with its output, rejects with its words, or when it takes longer than 30 s. */
+export function run(command: readonly [string, ...string[]], input = "", timeout = limitMs): Promise<string> {
   const [program, ...args] = command;
   return new Promise((resolve, reject) => {
-    const child = spawn(program, args, { stdio: ["pipe", "pipe", "pipe"], env: { PATH: searchPath(), LC_ALL: "C" } });
+    const env = { PATH: searchPath(), LC_ALL: "C" };
+    const child = spawn(program, args, { stdio: ["pipe", "pipe", "pipe"], env, timeout, killSignal: "SIGKILL" });
     let output = "";
     let complaint = "";
     child.stdout.on("data", (chunk) => {
@@ -15,8 +19,10 @@ export function run(command: readonly [string, ...string[]], input = ""): Promis
     });
     child.stdin.on("error", () => {});
     child.on("error", (error) => reject(toolError(program, error)));
-    child.on("close", (code) => {
+    child.on("close", (code, signal) => {
       if (code === 0) resolve(output);
+      else if (code === null)
+        reject(new Error(`${command.join(" ")} was ended by ${signal}; it may take ${timeout / 1000} s at most`));
       else reject(new Error(`${command.join(" ")} failed with exit code ${code}: ${complaint.trim().slice(0, 2000)}`));
     });
     child.stdin.end(input);

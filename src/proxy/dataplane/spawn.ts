@@ -159,8 +159,7 @@ class Link implements ProxyConnection {
     if (running !== undefined) {
       if (running.hello.protocol === protocolVersion && running.hello.version === version) return running;
       log.info("Replacing the proxy of another version", { running: running.hello.version, wanted: version });
-      await running.request({ type: "retire" });
-      await running.closed;
+      await this.#retire(running);
     }
     const started = this.#spawn();
     const giveUpMs = clock.monotonicMs() + startTimeoutMs;
@@ -171,6 +170,25 @@ class Link implements ProxyConnection {
       if (started.failure !== undefined) throw started.failure;
     }
     throw new Error(`The proxy did not answer within ${startTimeoutMs / 1000} s; see ${this.#directory.logPath}`);
+  }
+
+  /** Rejects when the proxy does not give way in time: a second one beside it would take its rules from it. */
+  async #retire(running: ControlConnection): Promise<void> {
+    const { clock } = this.#options;
+    const { pid, version } = running.hello;
+    const gone = new AbortController();
+    const late = sleep(clock, startTimeoutMs, gone.signal).then(() => {
+      if (gone.signal.aborted) return;
+      running.close();
+      throw new Error(
+        `The proxy of version ${version} (process ${pid}) does not give way within ${startTimeoutMs / 1000} s: end it with kill -9 ${pid}, which cuts its connections`,
+      );
+    });
+    try {
+      await Promise.race([running.request({ type: "retire" }).then(() => running.closed), late]);
+    } finally {
+      gone.abort();
+    }
   }
 
   #spawn(): { failure: Error | undefined } {
