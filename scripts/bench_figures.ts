@@ -32,6 +32,12 @@ export function proportionalSetSize(pid: number): number {
   return Number(kilobytes ?? 0) * 1024;
 }
 
+/** What a process holds that is no file's: unlike the whole PSS it does not depend on who else runs the same executable. */
+export function anonymousMemory(pid: number): number {
+  const kilobytes = /^Pss_Anon:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8"))?.[1];
+  return Number(kilobytes ?? 0) * 1024;
+}
+
 /** Processor seconds used so far (Linux counts in hundredths of a second). */
 export function processorSeconds(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
