@@ -34,6 +34,12 @@ test("the authority is made once, and its key is readable to its owner only", as
   expect(statSync(join(dataDir, "pki", "ca.key")).mode & 0o777).toBe(0o600);
 });
 
+test("no authority is made while the clock is not set, and one is once it is", async () => {
+  const unset = realPki({ ...realClock, now: () => 86_400_000 }, realRandom);
+  await expect(loadAuthority(unset, options())).rejects.toThrow("this machine's clock says 1970-01-01");
+  await loadAuthority(pki, options());
+});
+
 test("the server's certificate stands for all its names and is kept until a name is missing or it ends soon", async () => {
   const authority = await loadAuthority(pki, options());
   const at = (nowMs: number, more = names) => loadServerCertificate(pki, authority, more, { ...options(), nowMs });
@@ -45,7 +51,8 @@ test("the server's certificate stands for all its names and is kept until a name
   );
   expect(facts.ipAddresses).toEqual(expect.arrayContaining(["127.0.0.1", "192.0.2.7", "10.43.0.1"]));
   expect(await at(now)).toEqual(first);
-  expect(await renewalDelayMs(pki, first.certificatePem, now)).toBeGreaterThan(0);
+  // Soon, whatever the certificate says: the clock may be set meanwhile.
+  expect(await renewalDelayMs(pki, first.certificatePem, now)).toBe(600_000);
 
   const renewed = await at(now + 300 * dayMs);
   expect(renewed.certificatePem).not.toBe(first.certificatePem);

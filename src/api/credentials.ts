@@ -9,6 +9,10 @@ import type { Random } from "../env/random.ts";
 const authorityDays = 3650;
 const serverDays = 365;
 const dayMs = 86_400_000;
+/** Before this program was written: a clock that says less is not set. */
+const clockIsSetMs = Date.UTC(2025, 0, 1);
+/** The wall clock may jump, as when it is set after a start: a certificate of the wrong time must not be served for long. */
+const lookAgainMs = 10 * 60_000;
 /** A certificate is renewed when less than this is left of it. */
 const renewBeforeMs = 90 * dayMs;
 
@@ -50,6 +54,13 @@ export async function loadAuthority(pki: Pki, options: CredentialOptions): Promi
         `To begin with a new authority instead, move ca.* and apiserver.* out of ${dataDir}/pki and give every client the new kubeconfig.`,
     );
   const made = await pki.createAuthority("wherry-ca", authorityDays);
+  const { notBefore } = await pki.inspect(made.certificatePem);
+  // A machine without a battery starts in 1970: an authority of then has ended when the clock is set, and is never replaced.
+  if (notBefore < clockIsSetMs)
+    throw new AuthorityError(
+      `Cannot make the cluster's certificate authority: this machine's clock says ${new Date(notBefore).toISOString().slice(0, 10)}. ` +
+        "Set it, or wait until it is synchronised (timedatectl shows that), then start again.",
+    );
   await writePair(options, "ca", made);
   return made;
 }
@@ -95,7 +106,7 @@ export async function loadServerCertificate(
 /** When to call loadServerCertificate again (and Listening.renew with its result): milliseconds from now. */
 export async function renewalDelayMs(pki: Pki, certificatePem: string, nowMs: number): Promise<number> {
   const { notAfter } = await pki.inspect(certificatePem);
-  return Math.min(Math.max(notAfter - renewBeforeMs - nowMs, 60_000), dayMs);
+  return Math.min(Math.max(notAfter - renewBeforeMs - nowMs, 60_000), lookAgainMs);
 }
 
 export function serverDnsNames({ nodeName, clusterDomain }: ServerNames): string[] {
