@@ -34,6 +34,12 @@ test("a node ends in time though an engine hangs, and goes on afterwards", () =>
     await clock.complete(node.stop(), 12_000);
   }));
 
+test("pods' files, secrets among them, are the node's alone", () =>
+  simulate(12, async (sim) => {
+    const { node } = await boot(sim);
+    expect(node.files.directories.get("/var/lib/wherry/pods")).toBe(0o700);
+  }));
+
 test("a node starts again on a full disk, and answers what it has", () =>
   simulate(13, async (sim) => {
     const { node, clock, start } = await boot(sim);

@@ -179,11 +179,21 @@ class NodeKubelet implements Kubelet {
         await sleep(this.#options.clock, 250, signal);
       }
     }
+    await this.#closeFolder();
     const synced = await Promise.race([this.#pods.synced.then(() => true), aborted(signal).then(() => false)]);
     if (!synced || signal.aborted) return;
     this.#open = true;
     for (const pod of this.#pods.list()) this.#add(pod);
     await this.#sweep();
+  }
+
+  /** Secrets lie below with the modes that pods want; whoever else is on the machine must not reach them. */
+  async #closeFolder(): Promise<void> {
+    try {
+      await this.#options.files.makeDirectory(this.#context.podsDir, 0o700);
+    } catch (error) {
+      this.#log.warn("the folder of the pods' files could not be closed to others", { error: describeError(error) });
+    }
   }
 
   /** Ends what runs without a pod, and removes files of pods that are gone. */
