@@ -38,6 +38,10 @@ export async function readBody(request: Request): Promise<Uint8Array> {
     }
     chunks.push(value);
   }
+  // An HTTP/2 stream that its client gives up may look ended; half of a YAML text is often a whole one.
+  const said = request.headers.get("content-length");
+  if (said !== null && Number(said) !== size)
+    throw badRequest(`the body was cut off: ${size} bytes came, and its Content-Length says ${said}; send it again`);
   const only = chunks[0];
   if (chunks.length === 1 && only) return only;
   const body = new Uint8Array(size);
