@@ -6,6 +6,7 @@ import { containerSpec, type WorkedPod } from "./worked_pod.ts";
 
 const longestMessage = 4096;
 const longestOfLogs = 2048;
+const logLimitMs = 10_000;
 
 /** `root`: where the pod's files lie. */
 export function terminationFile(root: string, container: string, attempt: number): string {
@@ -43,16 +44,21 @@ export class TerminationMessages {
   }
 
   async #lastLogLines(containerId: string): Promise<string> {
-    const { runtime } = this.#worked.context;
+    const { runtime, clock } = this.#worked.context;
     const options = { follow: false, timestamps: false, tailLines: 80, stdout: true, stderr: true };
     const decoder = new TextDecoder();
     let text = "";
+    // A log file that is damaged can hang the engine's answer; the pod does not wait for it.
+    const limit = new AbortController();
+    const timer = clock.schedule(logLimitMs, () => limit.abort());
     try {
-      for await (const { bytes } of await runtime.logs(containerId, options, new AbortController().signal))
-        text += decoder.decode(bytes, { stream: true });
+      for await (const { bytes } of await runtime.logs(containerId, options, limit.signal))
+        text = (text + decoder.decode(bytes, { stream: true })).slice(-longestOfLogs);
     } catch (error) {
       this.#worked.log.debug("the logs of an ended container are not readable", { error: describeError(error) });
+    } finally {
+      timer.cancel();
     }
-    return text.slice(-longestOfLogs);
+    return text;
   }
 }
