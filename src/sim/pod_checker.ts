@@ -23,7 +23,7 @@ export class PodChecker {
   /** The Deployment and the wanted size of each ReplicaSet. */
   readonly #sets = new Map<string, { readonly name: string; readonly deployment: string; readonly replicas: number }>();
   /** The most pods that each Deployment and each ReplicaSet may have, by every spec since it was last at rest. */
-  readonly #limits = new Map<string, number>();
+  readonly #limits = new Map<string, { readonly atMs: number; readonly most: number; readonly atRest: boolean }[]>();
   #violation: Violation | undefined;
 
   constructor(node: SimulatedNode, model: Model, clock: Clock) {
@@ -89,17 +89,21 @@ export class PodChecker {
     this.#compare(owner.uid, count, `With ${metadata.name} the pods of its ReplicaSet`);
   }
 
-  #limit(uid: string, now: number, afresh: boolean): void {
-    this.#limits.set(uid, Math.max(afresh ? 0 : (this.#limits.get(uid) ?? 0), now));
+  /** A rest is forgotten late: after a restart one kind's watch may catch up with all that happened before another's does. */
+  #limit(uid: string, most: number, atRest: boolean): void {
+    const atMs = this.#clock.monotonicMs();
+    const history = this.#limits.get(uid) ?? [];
+    const from = history.findLastIndex((entry) => entry.atRest && entry.atMs < atMs - 2 * settleMs);
+    this.#limits.set(uid, [...history.slice(Math.max(0, from)), { atMs, most, atRest }]);
   }
 
-  /** Twice: what it may have may come to rest lower, or become known later, as each kind has a watch of its own. */
+  /** Some of what led to the pods may become known only now. */
   #compare(uid: string, count: number, what: string): void {
-    const before = this.#limits.get(uid) ?? 0;
     this.#clock.schedule(settleMs, () => {
-      const present = this.#limits.get(uid);
-      if (present === undefined || count <= Math.max(before, present)) return;
-      this.#found(`${what} are ${count}, but ${Math.max(before, present)} are allowed`);
+      const history = this.#limits.get(uid);
+      if (history === undefined) return;
+      const most = Math.max(...history.map((entry) => entry.most));
+      if (count > most) this.#found(`${what} are ${count}, but ${most} are allowed`);
     });
   }
 
