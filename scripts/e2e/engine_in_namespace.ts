@@ -5,7 +5,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createWriteStream } from "node:fs";
-import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type CommandResult, capture, eventually, must } from "./command.ts";
@@ -136,6 +136,10 @@ export class EngineInNamespace {
     await capture("nsenter", this.#enter(...uninstall), { timeoutMs: 120_000 });
     await this.stopEngine();
     await capture("ip", ["netns", "del", this.name]);
+    // What the Engine mounted for its containers, deepest first; some of it outlives the Engine.
+    const mounts = (await readFile("/proc/mounts", "utf8")).split("\n").map((line) => line.split(" ")[1] ?? "");
+    for (const path of mounts.filter((mount) => mount.startsWith(`${this.directory}/`)).reverse())
+      await capture("umount", ["--lazy", path]);
     await rm(this.directory, { recursive: true, force: true });
   }
 }

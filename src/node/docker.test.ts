@@ -114,7 +114,7 @@ if (!answers) {
   beforeAll(() => {
     const script = join(import.meta.dirname, "..", "..", "scripts", "test_images.ts");
     const made = spawnSync(process.execPath, [script], { encoding: "utf8" });
-    expect(made.stderr).toBe("");
+    expect(made.status, made.stderr).toBe(0);
   });
   afterAll(async () => {
     for (const cluster of clusters) {

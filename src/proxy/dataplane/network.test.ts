@@ -115,7 +115,7 @@ describe.skipIf(missing !== undefined)("the proxy in network namespaces", () => 
     wire(outside, "198.51.100.1/24", "198.51.100.2/24");
     // The host's way out: what must never carry a packet for the service CIDR.
     ip("-n", host, "route", "add", "default", "via", "198.51.100.2");
-    execFileSync("ip", ["netns", "exec", host, "sysctl", "-qw", "net.ipv4.ip_forward=1"]);
+    execFileSync("ip", ["netns", "exec", host, "sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward"]);
     nft(outside, "add table ip leak");
     nft(outside, "add chain ip leak in { type filter hook prerouting priority raw; }");
     nft(outside, "add rule ip leak in ip daddr 10.43.0.0/16 counter");
