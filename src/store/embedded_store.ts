@@ -6,13 +6,13 @@ import { Raft } from "../raft/raft.ts";
 import type { Ready } from "../raft/types.ts";
 import { AutoCompaction, type CompactionPolicy, defaultCompaction } from "./auto_compaction.ts";
 import { keyBytes } from "./bytes.ts";
+import type { ClusterStore, Member, StateHash } from "./cluster.ts";
 import { type Command, encodeProposal } from "./command.ts";
 import { readSnapshot, type SnapshotState, writeSnapshot } from "./snapshot.ts";
 import { type Outcome, StateMachine } from "./state_machine.ts";
 import {
   type RangeRequest,
   type RangeResponse,
-  type Store,
   StoreError,
   type StoreStatus,
   type TxnRequest,
@@ -76,7 +76,7 @@ const entryOverhead = 32;
  * Opens the store in `directory`, makes it when there is none, and resolves when it can be read and written. Rejects with
  * StoreError Corrupt, which names the file and the byte, when what is there cannot be trusted.
  */
-export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<Store> {
+export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<ClusterStore> {
   const store = await EmbeddedStore.open(options);
   await store.ready();
   return store;
@@ -87,7 +87,7 @@ export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<
  * fdatasync for all that came while the last one was under way), commit, apply, answer. Reads wait for raft's word that
  * the state is not behind, and then read memory.
  */
-class EmbeddedStore implements Store {
+class EmbeddedStore implements ClusterStore {
   readonly #options: EmbeddedStoreOptions;
   readonly #log: Log;
   readonly #clusterId: bigint;
@@ -260,6 +260,7 @@ class EmbeddedStore implements Store {
       if (!cancelled) listener.ended(stopped);
     });
     return {
+      requestProgress: () => undefined,
       cancel: () => {
         cancelled = true;
       },
@@ -299,6 +300,49 @@ class EmbeddedStore implements Store {
     return { ...lease, keys: lease.keys.map(keyBytes) };
   }
 
+  async leaseList(): Promise<bigint[]> {
+    await this.#readBarrier();
+    return this.#state.leases
+      .list()
+      .map(({ id }) => id)
+      .sort((a, b) => (a < b ? -1 : 1));
+  }
+
+  // The cluster: so far this member alone
+
+  members(): readonly Member[] {
+    return [{ id: this.#memberId, name: "", peerAddresses: [], clientUrls: [], publicKey: "", role: "voter" }];
+  }
+
+  memberAdd(): Promise<Member> {
+    return Promise.reject(new StoreError("Unavailable", "This store has one member and takes no others yet"));
+  }
+
+  memberPromote(id: bigint): Promise<void> {
+    return Promise.reject(new StoreError("InvalidArgument", `Member ${id} is not a learner`));
+  }
+
+  memberRemove(id: bigint): Promise<void> {
+    return Promise.reject(new StoreError("InvalidArgument", `Member ${id} is the last one, or is none`));
+  }
+
+  memberUpdate(id: bigint): Promise<void> {
+    return Promise.reject(new StoreError("InvalidArgument", `Member ${id} cannot be changed yet`));
+  }
+
+  async moveLeader(to: bigint): Promise<void> {
+    if (to !== this.#memberId) throw new StoreError("InvalidArgument", `Member ${to} has no vote`);
+  }
+
+  async hashKv(_revision: number): Promise<StateHash> {
+    throw new StoreError("Unavailable", "The hash of the state is not there yet");
+  }
+
+  async *backup(): AsyncIterable<Uint8Array> {
+    yield* [];
+    throw new StoreError("Unavailable", "Backups are not there yet");
+  }
+
   status(): StoreStatus {
     const { mvcc, appliedIndex } = this.#state;
     const noSpace = this.#wal.isFull || this.#overQuota();
@@ -307,9 +351,11 @@ class EmbeddedStore implements Store {
       compactRevision: mvcc.compactRevision,
       term: this.#raft.term,
       isLeader: this.#stopped() === undefined && this.#raft.role === "leader",
+      clusterId: this.#clusterId,
       memberId: this.#memberId,
       leaderId: this.#raft.leader,
       appliedIndex,
+      commitIndex: this.#raft.log.commit,
       bytesInUse: mvcc.bytesInUse,
       bytesOnDisk: this.#wal.bytesOnDisk + this.#lastSnapshotBytes,
       ...(noSpace ? { alarm: "NOSPACE" as const } : {}),

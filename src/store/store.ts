@@ -26,6 +26,8 @@ export interface Store {
   leaseTimeToLive(
     id: bigint,
   ): Promise<{ readonly grantedSeconds: number; readonly remainingSeconds: number; readonly keys: Uint8Array[] }>;
+  /** Ids of the leases that exist, ascending. */
+  leaseList(): Promise<bigint[]>;
   status(): StoreStatus;
   /** Stops; what was acknowledged stays. Pending requests are rejected with Unavailable. */
   close(): Promise<void>;
@@ -133,11 +135,15 @@ export interface WatchEvent {
 export interface WatchListener {
   /** Called synchronously, in revision order; must not throw and must return quickly. */
   events(revision: number, events: readonly WatchEvent[]): void;
+  /** Everything of the range up to and including `revision` was delivered: the answer to `requestProgress`. */
+  progress?(revision: number): void;
   /** The watch is over: Compacted (start again from `compactRevision`) or the store closed. */
   ended(reason: StoreError): void;
 }
 
 export interface Watch {
+  /** Asks for a call of the listener's `progress`, once this watch has been told of all that the store has now. */
+  requestProgress(): void;
   cancel(): void;
 }
 
@@ -147,9 +153,12 @@ export interface StoreStatus {
   readonly term: number;
   /** This member holds the lead: controllers and scheduler may run here. */
   readonly isLeader: boolean;
+  readonly clusterId: bigint;
   readonly memberId: bigint;
+  /** 0n: none is known. */
   readonly leaderId: bigint;
   readonly appliedIndex: number;
+  readonly commitIndex: number;
   /** Bytes of keys and values held, and bytes of log and snapshots on the disk. */
   readonly bytesInUse: number;
   readonly bytesOnDisk: number;

@@ -72,7 +72,13 @@ export class WatchHub {
     queueMicrotask(() => {
       if (joined.watchers.has(watcher)) this.#catchUp(watcher, cancel);
     });
-    return { cancel };
+    return { requestProgress: () => queueMicrotask(() => this.#progress(watcher)), cancel };
+  }
+
+  /** `watch` was before, so its own catching up is too. */
+  #progress(watcher: Watcher): void {
+    const { revision } = this.#mvcc();
+    if (watcher.synced && !watcher.cancelled) watcher.listener.progress?.(revision);
   }
 
   #catchUp(watcher: Watcher, cancel: () => void): void {

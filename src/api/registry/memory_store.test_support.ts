@@ -66,7 +66,7 @@ export class MemoryStore implements Store {
     if (start <= this.compactRevision) {
       const { compactRevision } = this;
       queueMicrotask(() => listener.ended(new StoreError("Compacted", "compacted", { compactRevision })));
-      return { cancel: () => {} };
+      return { requestProgress: () => undefined, cancel: () => undefined };
     }
     for (let revision = start; revision <= this.revision; revision++) {
       const events: WatchEvent[] = [];
@@ -78,7 +78,8 @@ export class MemoryStore implements Store {
     }
     const watch = { request, listener };
     this.#watches.add(watch);
-    return { cancel: () => this.#watches.delete(watch) };
+    const requestProgress = () => queueMicrotask(() => listener.progress?.(this.revision));
+    return { requestProgress, cancel: () => this.#watches.delete(watch) };
   }
 
   async compact(revision: number): Promise<void> {
@@ -109,6 +110,10 @@ export class MemoryStore implements Store {
     throw new Error("not needed by these tests");
   }
 
+  leaseList(): Promise<never> {
+    throw new Error("not needed by these tests");
+  }
+
   status() {
     const { revision, compactRevision } = this;
     return {
@@ -116,9 +121,11 @@ export class MemoryStore implements Store {
       compactRevision,
       term: 1,
       isLeader: true,
+      clusterId: 1n,
       memberId: 1n,
       leaderId: 1n,
       appliedIndex: revision,
+      commitIndex: revision,
       bytesInUse: 0,
       bytesOnDisk: 0,
     };
