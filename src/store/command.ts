@@ -1,4 +1,5 @@
 import { ByteReader, ByteWriter } from "./bytes.ts";
+import { type MemberChange, readMember, writeMember } from "./members.ts";
 import type { Compare, KeyRange, Operation, RangeRequest, TxnRequest } from "./store.ts";
 
 /**
@@ -16,7 +17,8 @@ export type Command =
   | {
       readonly type: "leaseCheckpoint";
       readonly leases: readonly { readonly id: bigint; readonly remainingSeconds: number }[];
-    };
+    }
+  | MemberChange;
 
 export interface Proposal {
   readonly session: bigint;
@@ -25,7 +27,17 @@ export interface Proposal {
 }
 
 export const commandVersion = 1;
-const kinds = ["txn", "compact", "leaseGrant", "leaseRevoke", "leaseCheckpoint"] as const;
+const kinds = [
+  "txn",
+  "compact",
+  "leaseGrant",
+  "leaseRevoke",
+  "leaseCheckpoint",
+  "memberAdd",
+  "memberPromote",
+  "memberRemove",
+  "memberUpdate",
+] as const;
 const operations = ["range", "put", "deleteRange", "txn"] as const;
 const targets = ["version", "create", "mod", "value", "lease"] as const;
 const results = ["=", "!=", "<", ">"] as const;
@@ -62,6 +74,17 @@ export function encodeProposal(proposal: Proposal): Uint8Array {
         writer.varint(remainingSeconds);
       }
       break;
+    case "memberAdd":
+      writeMember(writer, command.member);
+      break;
+    case "memberPromote":
+    case "memberRemove":
+      writer.u64(command.id);
+      break;
+    case "memberUpdate":
+      // The role is not its to say: it stays as it is.
+      writeMember(writer, { ...command.member, role: "learner" });
+      break;
   }
   return writer.take();
 }
@@ -92,6 +115,12 @@ function readCommand(reader: ByteReader, type: (typeof kinds)[number]): Command 
       }));
       return { type, leases };
     }
+    case "memberAdd":
+    case "memberUpdate":
+      return { type, member: readMember(reader) };
+    case "memberPromote":
+    case "memberRemove":
+      return { type, id: reader.u64() };
   }
 }
 

@@ -8,6 +8,7 @@ import { AutoCompaction, type CompactionPolicy, defaultCompaction } from "./auto
 import { keyBytes } from "./bytes.ts";
 import type { ClusterStore, Member, StateHash } from "./cluster.ts";
 import { type Command, encodeProposal } from "./command.ts";
+import { unknownMember } from "./members.ts";
 import { readSnapshot, type SnapshotState, writeSnapshot } from "./snapshot.ts";
 import { type Outcome, StateMachine } from "./state_machine.ts";
 import {
@@ -140,6 +141,7 @@ class EmbeddedStore implements ClusterStore {
         index: 0,
         term: 0,
         conf: { voters: [memberId], votersOutgoing: [], learners: [] },
+        members: [unknownMember(memberId)],
         revision: 1,
         compactRevision: 0,
         leases: [],
@@ -165,7 +167,7 @@ class EmbeddedStore implements ClusterStore {
       directory: walDirectory,
       segmentBytes: options.segmentBytes ?? 4 * 1024 * 1024,
       identity: () => ({ clusterId, memberId }),
-      snapshotIndex: snapshot.state.index,
+      snapshot: snapshot.state,
     });
     if (contents.clusterId !== clusterId || contents.memberId !== memberId) {
       await contents.wal.close();
@@ -311,7 +313,7 @@ class EmbeddedStore implements ClusterStore {
   // The cluster: so far this member alone
 
   members(): readonly Member[] {
-    return [{ id: this.#memberId, name: "", peerAddresses: [], clientUrls: [], publicKey: "", role: "voter" }];
+    return this.#state.members.list();
   }
 
   memberAdd(): Promise<Member> {
@@ -569,6 +571,7 @@ class EmbeddedStore implements ClusterStore {
       index: appliedIndex,
       term: appliedTerm,
       conf: this.#raft.conf,
+      members: this.#state.members.list(),
       revision: frozen.revision,
       compactRevision: frozen.compactRevision,
       leases: leases.list(),

@@ -2,6 +2,8 @@ import { type Disk, DiskError } from "../env/disk.ts";
 import type { ConfState } from "../raft/types.ts";
 import { ByteReader, ByteWriter, keyText } from "./bytes.ts";
 import { crc32 } from "./checksum.ts";
+import type { Member } from "./cluster.ts";
+import { readMember, unknownMember, writeMember } from "./members.ts";
 import { Version } from "./mvcc.ts";
 import { StoreError } from "./store.ts";
 
@@ -15,17 +17,21 @@ import { StoreError } from "./store.ts";
  */
 export interface SnapshotState {
   readonly clusterId: bigint;
+  /** Who made it. */
   readonly memberId: bigint;
   /** The last entry that is part of it. */
   readonly index: number;
   readonly term: number;
   readonly conf: ConfState;
+  readonly members: readonly Member[];
   readonly revision: number;
   readonly compactRevision: number;
   readonly leases: readonly { readonly id: bigint; readonly ttlSeconds: number; readonly remainingSeconds: number }[];
 }
 
-const formatVersion = 1;
+/** Version 2 has what is known of the members. */
+const formatVersion = 2;
+const oldestFormatVersion = 1;
 const magic = new Uint8Array([0x57, 0x48, 0x45, 0x52, 0x52, 0x59, 0x53, 0x4e]);
 const frameBytes = 128 * 1024;
 
@@ -126,10 +132,10 @@ export async function readSnapshot(
   if (bytes.length < 12 || magic.some((byte, at) => bytes[at] !== byte))
     throw corrupt(0, "it does not begin as a snapshot");
   const version = new DataView(bytes.buffer, bytes.byteOffset).getUint32(8, true);
-  if (version !== formatVersion)
+  if (version < oldestFormatVersion || version > formatVersion)
     throw corrupt(
       8,
-      `its format is version ${version}, and this program reads ${formatVersion}: use the release that wrote it`,
+      `its format is version ${version}, and this program reads up to ${formatVersion}: use the release that wrote it`,
     );
 
   const frames: Uint8Array[] = [];
@@ -152,7 +158,7 @@ export async function readSnapshot(
   for (const frame of rest) readVersions(frame, versions);
   const count = new ByteReader(last).varint();
   if (count !== versions.length) throw corrupt(offset, `it has ${versions.length} versions, ${count} were written`);
-  return { state: readState(new ByteReader(first)), versions, bytes: bytes.length };
+  return { state: readState(new ByteReader(first), version), versions, bytes: bytes.length };
 }
 
 function frameChecksum(frame: number, length: Uint8Array, payload: Uint8Array): number {
@@ -176,6 +182,8 @@ function writeState(writer: ByteWriter, state: SnapshotState): void {
   writeMembers(writer, state.conf.voters);
   writeMembers(writer, state.conf.votersOutgoing);
   writeMembers(writer, state.conf.learners);
+  writer.varint(state.members.length);
+  for (const member of state.members) writeMember(writer, member);
   writer.varint(state.revision);
   writer.varint(state.compactRevision);
   writer.varint(state.leases.length);
@@ -186,13 +194,17 @@ function writeState(writer: ByteWriter, state: SnapshotState): void {
   }
 }
 
-function readState(reader: ByteReader): SnapshotState {
+function readState(reader: ByteReader, version: number): SnapshotState {
+  const head = { clusterId: reader.u64(), memberId: reader.u64(), index: reader.varint(), term: reader.varint() };
+  const conf = { voters: readMembers(reader), votersOutgoing: readMembers(reader), learners: readMembers(reader) };
+  const members =
+    version < 2
+      ? conf.voters.map((id) => unknownMember(id))
+      : Array.from({ length: reader.varint() }, () => readMember(reader));
   return {
-    clusterId: reader.u64(),
-    memberId: reader.u64(),
-    index: reader.varint(),
-    term: reader.varint(),
-    conf: { voters: readMembers(reader), votersOutgoing: readMembers(reader), learners: readMembers(reader) },
+    ...head,
+    conf,
+    members,
     revision: reader.varint(),
     compactRevision: reader.varint(),
     leases: Array.from({ length: reader.varint() }, () => ({

@@ -2,6 +2,7 @@ import type { Clock } from "../env/clock.ts";
 import type { Entry } from "../raft/types.ts";
 import { type Command, decodeProposal } from "./command.ts";
 import { type LeaseProposals, Leases } from "./lease.ts";
+import { Members } from "./members.ts";
 import { Mvcc, type Version } from "./mvcc.ts";
 import type { SnapshotState } from "./snapshot.ts";
 import { StoreError, type TxnRequest, type TxnResponse } from "./store.ts";
@@ -22,6 +23,7 @@ export class StateMachine {
   mvcc = new Mvcc();
   readonly leases: Leases;
   readonly hub: WatchHub;
+  readonly members = new Members();
   appliedIndex = 0;
   appliedTerm = 0;
 
@@ -37,17 +39,18 @@ export class StateMachine {
     this.mvcc.walk({ low: "", high: "\u{ffff}" }, (head) => {
       if (!head.deleted && head.lease !== 0n) this.leases.move(head.name, 0n, head.lease);
     });
+    this.members.restore(state.members);
     this.appliedIndex = state.index;
     this.appliedTerm = state.term;
   }
 
-  /** Applies the next entry. undefined: nobody's proposal (a new leader's empty entry, a change of members). */
+  /** Applies the next entry. undefined: nobody's proposal (a new leader's empty entry). */
   apply(entry: Entry): { readonly session: bigint; readonly number: number; readonly outcome: Outcome } | undefined {
     if (entry.index !== this.appliedIndex + 1)
       throw new Error(`Entry ${entry.index} is to be applied after ${this.appliedIndex}`);
     this.appliedIndex = entry.index;
     this.appliedTerm = entry.term;
-    if (entry.type !== "normal" || entry.data.length === 0) return undefined;
+    if (entry.data.length === 0) return undefined;
     const { session, number, command } = decodeProposal(entry.data);
     let outcome: Outcome;
     try {
@@ -86,6 +89,12 @@ export class StateMachine {
         return { type: "done" };
       case "leaseCheckpoint":
         for (const { id, remainingSeconds } of command.leases) this.leases.checkpoint(id, remainingSeconds);
+        return { type: "done" };
+      case "memberAdd":
+      case "memberPromote":
+      case "memberRemove":
+      case "memberUpdate":
+        this.members.apply(command);
         return { type: "done" };
     }
   }

@@ -27,8 +27,8 @@ export interface WalOptions {
   readonly segmentBytes: number;
   /** Who writes here, when the log is new; a log that exists says so itself. */
   readonly identity: () => { readonly clusterId: bigint; readonly memberId: bigint };
-  /** The index and term that the loaded snapshot stands for; entries up to there are not needed. */
-  readonly snapshotIndex: number;
+  /** What the loaded snapshot stands for; entries up to there are not needed. */
+  readonly snapshot: { readonly index: number; readonly term: number };
 }
 
 export interface WalContents {
@@ -83,7 +83,7 @@ export class Wal {
     const recovered = await readSegments(disk, directory, options.log);
     const first = recovered.segments[0];
     const identity = first?.header ?? options.identity();
-    const { hardState, entries } = joinBatches(recovered.segments, options.snapshotIndex, directory);
+    const { hardState, entries } = joinBatches(recovered.segments, options.snapshot, directory);
     for (const path of recovered.leftovers) await disk.remove(path);
     const wal = await Wal.#start(options, identity, recovered.segments);
     return { wal, clusterId: identity.clusterId, memberId: identity.memberId, hardState, entries };
@@ -371,30 +371,51 @@ async function createSegment(
   return { header, file, size: segmentBytes, lastIndex: 0 };
 }
 
-/** Replays the records: a later entry of the same index replaces the earlier one and all after it (§3.5). */
+/**
+ * Replays the records: a later entry of the same index replaces the earlier one and all after it (§3.5). A crash may have come
+ * between a peer's snapshot and the batch that begins the log anew: where the log disagrees with the snapshot's last entry, all that
+ * follows it is void too.
+ */
 function joinBatches(
   segments: readonly RecoveredSegment[],
-  snapshotIndex: number,
+  snapshot: { readonly index: number; readonly term: number },
   directory: string,
 ): { hardState: HardState; entries: Entry[] } {
   let hardState: HardState = { term: 0, vote: 0n, commit: 0 };
-  const entries: Entry[] = [];
+  let entries: Entry[] = [];
+  let first = snapshot.index + 1;
+  let agrees = true;
   for (const { batches } of segments) {
     for (const batch of batches) {
       hardState = batch.hardState;
+      if (batch.restartAfter !== undefined) {
+        entries = [];
+        agrees = true;
+        first = Math.max(batch.restartAfter, snapshot.index) + 1;
+      }
       for (const entry of batch.entries) {
-        if (entry.index <= snapshotIndex) continue;
-        const expected = entries.length === 0 ? snapshotIndex + 1 : (entries[0]?.index ?? 0) + entries.length;
+        if (entry.index <= snapshot.index) {
+          agrees = entry.index < snapshot.index || entry.term === snapshot.term;
+          entries.length = 0;
+          continue;
+        }
+        const expected = first + entries.length;
         if (entry.index > expected)
           throw new StoreError(
             "Corrupt",
             `The log in ${directory} lacks entries ${expected} to ${entry.index - 1}, which the snapshot does not hold either: ` +
               "restore the data directory from a backup",
           );
-        if (entry.index < expected) entries.length = entry.index - (entries[0]?.index ?? entry.index);
+        if (entry.index < expected) entries.length = entry.index - first;
         entries.push(entry);
       }
     }
   }
-  return { hardState, entries };
+  if (first > snapshot.index + 1)
+    throw new StoreError(
+      "Corrupt",
+      `The log in ${directory} begins after entry ${first - 1}, and the snapshot ends with ${snapshot.index}: ` +
+        "restore the data directory from a backup",
+    );
+  return { hardState, entries: agrees ? entries : [] };
 }

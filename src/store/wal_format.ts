@@ -24,7 +24,9 @@ import { crc32 } from "./checksum.ts";
  * some sector's share is all zero. The mask is chosen such that no sector's share of a whole record has fewer than two bytes
  * other than zero: one flipped bit cannot make a whole record look torn.
  */
-export const formatVersion = 1;
+/** Version 2 knows batches that begin the log anew. */
+export const formatVersion = 2;
+const oldestFormatVersion = 1;
 export const segmentHeaderBytes = 64;
 export const firstRecordOffset = 512;
 export const recordHeaderBytes = 32;
@@ -61,8 +63,8 @@ export function decodeSegmentHeader(bytes: Uint8Array): SegmentHeader | string {
   const whole = view.getUint32(60, true) === crc32(bytes.subarray(0, 60));
   if (view.getBigUint64(0, true) !== magic || !whole) return "its header has a wrong magic or checksum";
   const version = view.getUint32(8, true);
-  if (version !== formatVersion)
-    return `its format is version ${version}, and this program reads ${formatVersion}: use the release that wrote it`;
+  if (version < oldestFormatVersion || version > formatVersion)
+    return `its format is version ${version}, and this program reads up to ${formatVersion}: use the release that wrote it`;
   return {
     salt: view.getUint32(12, true),
     number: Number(view.getBigUint64(16, true)),
@@ -164,6 +166,8 @@ export function isTorn(segment: Uint8Array, offset: number, length: number): boo
 export interface Batch {
   readonly hardState: HardState;
   readonly entries: readonly Entry[];
+  /** A snapshot up to here was installed from a peer: what the log held before is void. Such a batch has no entries. */
+  readonly restartAfter?: number;
 }
 
 const entryTypes = ["normal", "confChange"] as const;
@@ -173,7 +177,7 @@ export function encodeBatch(writer: ByteWriter, batch: Batch): void {
   writer.u64(batch.hardState.vote);
   writer.varint(batch.hardState.commit);
   writer.varint(batch.entries.length);
-  writer.varint(batch.entries[0]?.index ?? 0);
+  writer.varint(batch.entries[0]?.index ?? (batch.restartAfter === undefined ? 0 : batch.restartAfter + 1));
   for (const entry of batch.entries) {
     writer.u8(entryTypes.indexOf(entry.type));
     writer.varint(entry.term);
@@ -187,6 +191,7 @@ export function decodeBatch(payload: Uint8Array): Batch {
   const hardState = { term: reader.varint(), vote: reader.u64(), commit: reader.varint() };
   const count = reader.varint();
   const first = reader.varint();
+  if (count === 0 && first > 0) return { hardState, entries: [], restartAfter: first - 1 };
   const entries: Entry[] = [];
   for (let at = 0; at < count; at++) {
     const type = entryTypes[reader.u8()];
