@@ -5,6 +5,7 @@ import {
   type HardState,
   type MemberId,
   type Message,
+  noConf,
   noMember,
   type Ready,
   type SnapshotMeta,
@@ -43,7 +44,6 @@ class Member {
   }
 }
 
-const noConf: ConfState = { voters: [], votersOutgoing: [], learners: [] };
 const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
 
 export function encodeConf(conf: ConfState): Uint8Array {
@@ -53,7 +53,7 @@ export function encodeConf(conf: ConfState): Uint8Array {
 
 function decodeConf(bytes: Uint8Array): ConfState {
   const plain = JSON.parse(text(bytes));
-  return { voters: plain.v.map(BigInt), votersOutgoing: plain.o.map(BigInt), learners: plain.l.map(BigInt) };
+  return { ...noConf, voters: plain.v.map(BigInt), votersOutgoing: plain.o.map(BigInt), learners: plain.l.map(BigInt) };
 }
 
 /**

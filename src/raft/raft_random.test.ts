@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { SeededRandom } from "../sim/random.ts";
 import { Cluster, encodeConf, type Mutations } from "./cluster.test_support.ts";
-import type { ConfState, MemberId } from "./types.ts";
+import { type ConfState, type MemberId, noConf } from "./types.ts";
 
 interface Trial {
   readonly seed: number;
@@ -18,7 +18,7 @@ function run({ seed, members, steps, changesMembers, mutations }: Trial): Cluste
   const pick = <T>(from: readonly T[]): T | undefined => from[Math.floor(random() * from.length)];
   const ids = Array.from({ length: members }, (_, at) => BigInt(at + 1));
   const first = changesMembers ? ids.slice(0, 3) : ids;
-  const cluster = new Cluster(ids, { voters: first, votersOutgoing: [], learners: [] }, random, mutations);
+  const cluster = new Cluster(ids, { ...noConf, voters: first }, random, mutations);
   /** From whom to whom nothing gets through. */
   let cuts = new Set<string>();
   const isCut = (from: MemberId, to: MemberId) => cuts.has(`${from}-${to}`);
@@ -101,13 +101,11 @@ function changed(conf: ConfState, id: MemberId | undefined, dice: number): ConfS
   const learners = conf.learners.filter((other) => other !== id);
   if (conf.voters.includes(id)) {
     if (voters.length === 0) return undefined;
-    return dice < 0.5
-      ? { voters, votersOutgoing: [], learners }
-      : { voters, votersOutgoing: [], learners: [...learners, id] };
+    return dice < 0.5 ? { ...noConf, voters, learners } : { ...noConf, voters, learners: [...learners, id] };
   }
   return dice < 0.6
-    ? { voters: [...voters, id], votersOutgoing: [], learners }
-    : { voters, votersOutgoing: [], learners: [...learners, id] };
+    ? { ...noConf, voters: [...voters, id], learners }
+    : { ...noConf, voters, learners: [...learners, id] };
 }
 
 function tryAll(seeds: number, trial: Omit<Trial, "seed">): number {

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Cluster, encodeConf } from "./cluster.test_support.ts";
-import type { ConfState, MemberId, Message } from "./types.ts";
+import { type ConfState, type MemberId, type Message, noConf } from "./types.ts";
 
 /*
  * Scripts in testdata/: commands, then `----`, then what they print, then an empty line. `REWRITE=1 bun test src/raft` writes
@@ -38,7 +38,7 @@ function describeMessage(message: Message): string {
 }
 
 class Script {
-  #cluster = new Cluster([], { voters: [], votersOutgoing: [], learners: [] }, () => 0.5);
+  #cluster = new Cluster([], noConf, () => 0.5);
   readonly #cut = new Set<MemberId>();
 
   run(line: string): string[] {
@@ -131,6 +131,7 @@ const listOf = (words: readonly string[], name: string): MemberId[] =>
     .map(BigInt);
 
 const parseConf = (words: readonly string[]): ConfState => ({
+  ...noConf,
   voters: listOf(words, "voters"),
   votersOutgoing: listOf(words, "outgoing"),
   learners: listOf(words, "learners"),

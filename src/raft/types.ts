@@ -25,8 +25,25 @@ export interface HardState {
 export interface ConfState {
   readonly voters: readonly MemberId[];
   readonly votersOutgoing: readonly MemberId[];
+  /** They receive everything and have no vote (§4.2.1). */
   readonly learners: readonly MemberId[];
+  /** Voters of the outgoing half that become learners when the joint configuration is left. */
+  readonly learnersNext: readonly MemberId[];
+  /** Those of the voters, of either half, that hold no data (witness.ts). */
+  readonly witnesses: readonly MemberId[];
+  /** The leader leaves the joint configuration by itself. */
+  readonly autoLeave: boolean;
 }
+
+/** Nobody: what a member that has not joined yet knows. */
+export const noConf: ConfState = {
+  voters: [],
+  votersOutgoing: [],
+  learners: [],
+  learnersNext: [],
+  witnesses: [],
+  autoLeave: false,
+};
 
 /** Stands for every entry up to `index` (§5). The state itself is the store's affair: raft carries only this. */
 export interface SnapshotMeta {

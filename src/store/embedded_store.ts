@@ -3,7 +3,7 @@ import type { Disk } from "../env/disk.ts";
 import { describeError, type Log } from "../env/log.ts";
 import type { Random } from "../env/random.ts";
 import { Raft } from "../raft/raft.ts";
-import type { Ready } from "../raft/types.ts";
+import { noConf, type Ready } from "../raft/types.ts";
 import { AutoCompaction, type CompactionPolicy, defaultCompaction } from "./auto_compaction.ts";
 import { keyBytes } from "./bytes.ts";
 import type { ClusterStore, Member, StateHash } from "./cluster.ts";
@@ -140,7 +140,7 @@ class EmbeddedStore implements ClusterStore {
         memberId,
         index: 0,
         term: 0,
-        conf: { voters: [memberId], votersOutgoing: [], learners: [] },
+        conf: { ...noConf, voters: [memberId] },
         members: [unknownMember(memberId)],
         revision: 1,
         compactRevision: 0,

@@ -1,4 +1,4 @@
-import type { ConfState } from "../raft/types.ts";
+import { type ConfState, noConf } from "../raft/types.ts";
 import type { ByteReader, ByteWriter } from "./bytes.ts";
 import type { Member } from "./cluster.ts";
 import { StoreError } from "./store.ts";
@@ -38,7 +38,12 @@ export class Members {
       this.list()
         .filter(({ role }) => wanted.includes(role))
         .map(({ id }) => id);
-    return { voters: having("voter", "witness"), votersOutgoing: [], learners: having("learner") };
+    return {
+      ...noConf,
+      voters: having("voter", "witness"),
+      learners: having("learner"),
+      witnesses: having("witness"),
+    };
   }
 
   /** Throws InvalidArgument, and changes nothing, for what makes no sense by the time that it is applied. */

@@ -1,5 +1,5 @@
 import { type Disk, DiskError } from "../env/disk.ts";
-import type { ConfState } from "../raft/types.ts";
+import { type ConfState, noConf } from "../raft/types.ts";
 import { ByteReader, ByteWriter, keyText } from "./bytes.ts";
 import { crc32 } from "./checksum.ts";
 import type { Member } from "./cluster.ts";
@@ -29,7 +29,7 @@ export interface SnapshotState {
   readonly leases: readonly { readonly id: bigint; readonly ttlSeconds: number; readonly remainingSeconds: number }[];
 }
 
-/** Version 2 has what is known of the members. */
+/** Version 2 has what is known of the members, witnesses, and how a joint configuration is left. */
 const formatVersion = 2;
 const oldestFormatVersion = 1;
 const magic = new Uint8Array([0x57, 0x48, 0x45, 0x52, 0x52, 0x59, 0x53, 0x4e]);
@@ -182,6 +182,9 @@ function writeState(writer: ByteWriter, state: SnapshotState): void {
   writeMembers(writer, state.conf.voters);
   writeMembers(writer, state.conf.votersOutgoing);
   writeMembers(writer, state.conf.learners);
+  writeMembers(writer, state.conf.learnersNext);
+  writeMembers(writer, state.conf.witnesses);
+  writer.u8(state.conf.autoLeave ? 1 : 0);
   writer.varint(state.members.length);
   for (const member of state.members) writeMember(writer, member);
   writer.varint(state.revision);
@@ -194,9 +197,15 @@ function writeState(writer: ByteWriter, state: SnapshotState): void {
   }
 }
 
+function readConf(reader: ByteReader, version: number): ConfState {
+  const conf = { voters: readMembers(reader), votersOutgoing: readMembers(reader), learners: readMembers(reader) };
+  if (version < 2) return { ...noConf, ...conf };
+  return { ...conf, learnersNext: readMembers(reader), witnesses: readMembers(reader), autoLeave: reader.u8() === 1 };
+}
+
 function readState(reader: ByteReader, version: number): SnapshotState {
   const head = { clusterId: reader.u64(), memberId: reader.u64(), index: reader.varint(), term: reader.varint() };
-  const conf = { voters: readMembers(reader), votersOutgoing: readMembers(reader), learners: readMembers(reader) };
+  const conf = readConf(reader, version);
   const members =
     version < 2
       ? conf.voters.map((id) => unknownMember(id))
