@@ -26,10 +26,17 @@ export interface CertificateFacts {
   readonly publicKeySha256: string;
 }
 
+export interface PeerIdentity extends KeyPair {
+  /** As in CertificateFacts. */
+  readonly publicKeySha256: string;
+}
+
 /** Certificates as an effect: asynchronous, and never on a simulated path. ECDSA P-256. */
 export interface Pki {
   createAuthority(commonName: string, validDays: number): Promise<KeyPair>;
   issue(authority: KeyPair, request: CertificateRequest): Promise<KeyPair>;
+  /** What a member proves itself by to its peers: self-signed, valid from 1970 to 9999, so that no clock matters. */
+  createPeerIdentity(commonName: string): Promise<PeerIdentity>;
   inspect(certificatePem: string): Promise<CertificateFacts>;
   /** Whether the key is the certificate's. Also false when one of them cannot be read. */
   matches(pair: KeyPair): Promise<boolean>;

@@ -8,8 +8,14 @@ const dayMs = 86_400_000;
 const skewMs = 5 * 60_000;
 const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
 
+/** RFC 5280, 4.1.2.5: 99991231235959Z stands for "no meaningful end". */
+const always = { notBefore: new Date(0), notAfter: new Date("9999-12-31T23:59:59Z") };
+
+type Made = Record<"createPeerIdentity", (commonName: string) => Promise<KeyPair>> &
+  Pick<Pki, "createAuthority" | "issue">;
+
 /** Makes certificates by WebCrypto, on Bun, Deno and Node. Loaded only when one is to be made: see pki.ts. */
-export function certificateMaker(clock: Clock, random: Random): Pick<Pki, "createAuthority" | "issue"> {
+export function certificateMaker(clock: Clock, random: Random): Made {
   const validity = (days: number) => ({
     notBefore: new Date(clock.now() - skewMs),
     notAfter: new Date(clock.now() + days * dayMs),
@@ -34,6 +40,23 @@ export function certificateMaker(clock: Clock, random: Random): Pick<Pki, "creat
           new x509.BasicConstraintsExtension(true, undefined, true),
           new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),
           await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
+        ],
+      });
+      return { certificatePem: pem(certificate), privateKeyPem: await exportKey(keys.privateKey) };
+    },
+
+    async createPeerIdentity(commonName): Promise<KeyPair> {
+      const keys = await crypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
+      const certificate = await x509.X509CertificateGenerator.createSelfSigned({
+        serialNumber: serialNumber(),
+        name: distinguishedName(commonName, []),
+        ...always,
+        signingAlgorithm: algorithm,
+        keys,
+        extensions: [
+          new x509.BasicConstraintsExtension(false, undefined, true),
+          new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
+          new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth, x509.ExtendedKeyUsage.clientAuth]),
         ],
       });
       return { certificatePem: pem(certificate), privateKeyPem: await exportKey(keys.privateKey) };

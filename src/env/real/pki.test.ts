@@ -34,6 +34,17 @@ test("what is asked of a certificate is read back from it, and its authority has
   expect(certificate.ca).toBe(false);
 });
 
+test("a peer's identity signs itself, whatever the clock says, and names its key", async () => {
+  const identity = await pki.createPeerIdentity("n1");
+  const facts = await pki.inspect(identity.certificatePem);
+  expect(facts).toMatchObject({ commonName: "n1", notBefore: 0, publicKeySha256: identity.publicKeySha256 });
+  expect(new Date(facts.notAfter).toISOString()).toBe("9999-12-31T23:59:59.000Z");
+  expect(identity.publicKeySha256).toMatch(/^[A-Za-z0-9+/]{43}=$/);
+  const certificate = new X509Certificate(identity.certificatePem);
+  expect(certificate.verify(certificate.publicKey)).toBe(true);
+  expect(await pki.matches(identity)).toBe(true);
+});
+
 test("keys are told apart by their hash", async () => {
   const [one, two] = [await pki.createAuthority("a", 1), await pki.createAuthority("a", 1)];
   const hash = async (pem: string) => (await pki.inspect(pem)).publicKeySha256;

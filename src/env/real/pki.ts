@@ -16,6 +16,10 @@ export function realPki(clock: Clock, random: Random): Pki {
   return {
     createAuthority: async (commonName, validDays) => (await maker()).createAuthority(commonName, validDays),
     issue: async (authority, request) => (await maker()).issue(authority, request),
+    async createPeerIdentity(commonName) {
+      const pair = await (await maker()).createPeerIdentity(commonName);
+      return { ...pair, publicKeySha256: publicKeySha256(new X509Certificate(pair.certificatePem)) };
+    },
     inspect: async (certificatePem) => inspect(certificatePem),
     matches: async (pair) => matches(pair),
   };
@@ -25,7 +29,6 @@ function inspect(certificatePem: string): CertificateFacts {
   const certificate = new X509Certificate(certificatePem);
   const subject = (key: string) => entries(certificate.subject, /\n/, "=", key);
   const names = (key: string) => entries(certificate.subjectAltName ?? "", /, /, ":", key);
-  const publicKey = certificate.publicKey.export({ type: "spki", format: "der" });
   return {
     commonName: subject("CN")[0] ?? "",
     organizations: subject("O"),
@@ -33,8 +36,14 @@ function inspect(certificatePem: string): CertificateFacts {
     ipAddresses: names("IP Address"),
     notBefore: Date.parse(certificate.validFrom),
     notAfter: Date.parse(certificate.validTo),
-    publicKeySha256: createHash("sha256").update(publicKey).digest("base64"),
+    publicKeySha256: publicKeySha256(certificate),
   };
+}
+
+/** SHA-256 of the subject public key info, base64. */
+export function publicKeySha256(certificate: X509Certificate): string {
+  const publicKey = certificate.publicKey.export({ type: "spki", format: "der" });
+  return createHash("sha256").update(publicKey).digest("base64");
 }
 
 function matches({ certificatePem, privateKeyPem }: KeyPair): boolean {
