@@ -48,6 +48,12 @@ export class Leases implements LeaseBook {
     return this.#leases.has(id);
   }
 
+  /** A snapshot's leases take the place of all others. */
+  restore(leases: readonly { readonly id: bigint; readonly ttlSeconds: number; readonly remainingSeconds: number }[]) {
+    this.#leases.clear();
+    for (const { id, ttlSeconds, remainingSeconds } of leases) this.grant(id, ttlSeconds, remainingSeconds);
+  }
+
   move(name: string, from: bigint, to: bigint): void {
     this.#leases.get(from)?.keys.delete(name);
     this.#leases.get(to)?.keys.add(name);

@@ -15,8 +15,11 @@ const roles = ["voter", "learner", "witness"] as const;
 /** The members as the log says: a function of its entries, and so the same on each of them at the same index. */
 export class Members {
   #members = new Map<bigint, Member>();
+  /** Grows with each change. */
+  changes = 0;
 
   restore(members: readonly Member[]): void {
+    this.changes++;
     this.#members = new Map(members.map((member) => [member.id, member]));
   }
 
@@ -48,6 +51,7 @@ export class Members {
 
   /** Throws InvalidArgument, and changes nothing, for what makes no sense by the time that it is applied. */
   apply(change: MemberChange): void {
+    this.changes++;
     switch (change.type) {
       case "memberAdd":
         if (this.#members.has(change.member.id) || this.byPublicKey(change.member.publicKey) !== undefined)

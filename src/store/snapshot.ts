@@ -108,14 +108,20 @@ export async function writeSnapshot(
   return offset;
 }
 
+export interface LoadedSnapshot {
+  readonly state: SnapshotState;
+  readonly versions: readonly Version[];
+  /** Size of the file. */
+  readonly bytes: number;
+}
+
 /** undefined: there is none. Throws Corrupt, with file and offset, when a byte of it is wrong. */
-export async function readSnapshot(
-  disk: Disk,
-  directory: string,
-): Promise<
-  { readonly state: SnapshotState; readonly versions: readonly Version[]; readonly bytes: number } | undefined
-> {
-  const path = snapshotPath(directory);
+export function readSnapshot(disk: Disk, directory: string): Promise<LoadedSnapshot | undefined> {
+  return readSnapshotFile(disk, snapshotPath(directory));
+}
+
+/** As `readSnapshot`, of any file. */
+export async function readSnapshotFile(disk: Disk, path: string): Promise<LoadedSnapshot | undefined> {
   let bytes: Uint8Array;
   try {
     bytes = await disk.readFile(path);

@@ -34,8 +34,7 @@ export class StateMachine {
 
   restore(state: SnapshotState, versions: readonly Version[]): void {
     this.mvcc = Mvcc.restore(state.revision, state.compactRevision, versions);
-    for (const { id, ttlSeconds, remainingSeconds } of state.leases)
-      this.leases.grant(id, ttlSeconds, remainingSeconds);
+    this.leases.restore(state.leases);
     this.mvcc.walk({ low: "", high: "\u{ffff}" }, (head) => {
       if (!head.deleted && head.lease !== 0n) this.leases.move(head.name, 0n, head.lease);
     });

@@ -28,6 +28,11 @@ export interface Store {
   ): Promise<{ readonly grantedSeconds: number; readonly remainingSeconds: number; readonly keys: Uint8Array[] }>;
   /** Ids of the leases that exist, ascending. */
   leaseList(): Promise<bigint[]>;
+  /**
+   * Calls back at once and at each change: the term while this member leads and has applied what came before, else undefined.
+   * Returns what ends that.
+   */
+  onLeadership(listener: (term: number | undefined) => void): () => void;
   status(): StoreStatus;
   /** Stops; what was acknowledged stays. Pending requests are rejected with Unavailable. */
   close(): Promise<void>;

@@ -106,6 +106,21 @@ export class WatchHub {
     });
   }
 
+  /** The state has leapt ahead, to a snapshot: everybody is told of what lies between, or that it is compacted. */
+  resume(): void {
+    for (const groups of [this.#keys, this.#ranges])
+      for (const [id, group] of [...groups])
+        for (const watcher of [...group.watchers]) {
+          if (!watcher.synced) continue;
+          watcher.synced = false;
+          this.#catchUp(watcher, () => {
+            watcher.cancelled = true;
+            group.watchers.delete(watcher);
+            if (group.watchers.size === 0 && groups.get(id) === group) groups.delete(id);
+          });
+        }
+  }
+
   /** A transaction was committed. */
   publish(revision: number, changes: readonly Version[]): void {
     if (this.#keys.size > 0) {

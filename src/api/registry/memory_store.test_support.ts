@@ -114,6 +114,11 @@ export class MemoryStore implements Store {
     throw new Error("not needed by these tests");
   }
 
+  onLeadership(listener: (term: number | undefined) => void): () => void {
+    listener(1);
+    return () => undefined;
+  }
+
   status() {
     const { revision, compactRevision } = this;
     return {

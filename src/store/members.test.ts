@@ -1,0 +1,158 @@
+import { afterEach, describe, expect, test } from "bun:test";
+import { SimulatedCluster } from "./members.test_support.ts";
+import type { Store } from "./store.ts";
+
+const bytes = (text: string) => new TextEncoder().encode(text);
+const text = (value: Uint8Array | undefined) => (value === undefined ? undefined : new TextDecoder().decode(value));
+const put = (store: Store, key: string, value: string) =>
+  store.txn({ compare: [], success: [{ type: "put", key: bytes(key), value: bytes(value) }], failure: [] });
+const get = async (store: Store, key: string, serializable = false) =>
+  text((await store.range({ key: bytes(key), serializable })).kvs[0]?.value);
+
+describe("a store of several members", () => {
+  let cluster: SimulatedCluster | undefined;
+  afterEach(async () => {
+    await cluster?.close();
+    cluster = undefined;
+  });
+
+  test("three members share what is written through any of them", async () => {
+    cluster = await SimulatedCluster.of(3);
+    const [first, second, third] = cluster.machines;
+    if (!first || !second || !third) throw new Error("three machines are expected");
+    await cluster.wait(put(first.store, "a", "1"));
+    await cluster.wait(put(second.store, "b", "2"));
+    for (const { store } of cluster.machines) {
+      expect(await cluster.wait(get(store, "a"))).toBe("1");
+      expect(await cluster.wait(get(store, "b"))).toBe("2");
+      expect(store.members().map(({ role }) => role)).toEqual(["voter", "voter", "voter"]);
+    }
+  });
+
+  test("the leader is killed: the others go on, and it comes back", async () => {
+    cluster = await SimulatedCluster.of(3);
+    const leader = cluster.leader();
+    await cluster.wait(put(leader.store, "a", "1"));
+    leader.kill();
+    const other = cluster.machines.find(({ isUp }) => isUp);
+    if (other === undefined) throw new Error("two machines are left");
+    await cluster.wait(put(other.store, "a", "2"));
+    await cluster.wait(leader.start());
+    expect(await cluster.wait(get(leader.store, "a"))).toBe("2");
+  });
+
+  test("a write that a follower has forwarded survives the death of the leader that had it", async () => {
+    for (let seed = 1; seed <= 10; seed++) {
+      cluster = await SimulatedCluster.of(3, seed);
+      const leader = cluster.leader();
+      const follower = cluster.followers()[0];
+      if (follower === undefined) throw new Error("there are followers");
+      const writes = Array.from({ length: 20 }, (_, at) => put(follower.store, `k${at}`, String(at)));
+      await cluster.clock.advance(seed / 4);
+      leader.kill();
+      await cluster.wait(Promise.all(writes));
+      const { count } = await cluster.wait(follower.store.range({ key: bytes("k"), end: bytes("l"), countOnly: true }));
+      expect(count).toBe(20);
+      // Each exactly once: twenty revisions after the one at which it began.
+      expect(follower.store.status().revision).toBe(21);
+      await cluster.close();
+    }
+  });
+
+  test("without a quorum nothing is written, and reads that must be fresh fail", async () => {
+    cluster = await SimulatedCluster.of(3, 1, { requestTimeoutMs: 5000 });
+    const leader = cluster.leader();
+    await cluster.wait(put(leader.store, "a", "1"));
+    for (const follower of cluster.followers()) follower.kill();
+    const failed = async (promise: Promise<unknown>) => {
+      const error = await cluster?.wait(
+        promise.then(
+          () => undefined,
+          (cause: unknown) => cause,
+        ),
+      );
+      return error instanceof Error ? error.message : "it went well";
+    };
+    expect(await failed(put(leader.store, "a", "2"))).toContain("unknown");
+    expect(await failed(get(leader.store, "a"))).toContain("try again");
+    expect(await get(leader.store, "a", true)).toBe("1");
+  });
+
+  test("a member that was away for long gets a snapshot, and its watchers miss nothing", async () => {
+    cluster = await SimulatedCluster.of(3, 1, { snapshotBytes: 50_000, compaction: "off" });
+    const leader = cluster.leader();
+    const [away] = cluster.followers();
+    if (away === undefined) throw new Error("there are followers");
+    const seen: number[] = [];
+    away.store.watch(
+      { key: Uint8Array.of(0), end: Uint8Array.of(0), startRevision: 2 },
+      { events: (revision) => seen.push(revision), ended: () => undefined },
+    );
+    const rest = cluster.machines.filter((machine) => machine !== away).map(({ name }) => name);
+    cluster.network.partition([away.name], rest);
+    const value = "x".repeat(1000);
+    for (let at = 0; at < 11_000; at += 100)
+      await cluster.wait(
+        Promise.all(Array.from({ length: 100 }, (_, more) => put(leader.store, `k${(at + more) % 500}`, value))),
+      );
+    cluster.network.heal();
+    const target = leader.store.status().revision;
+    await cluster.until(() => away.store.status().revision === target);
+    expect(seen).toEqual(Array.from({ length: target - 1 }, (_, at) => at + 2));
+    const before = away.store.status();
+    away.cutPower();
+    await cluster.wait(away.start());
+    await cluster.wait(away.store.ready);
+    expect(away.store.status().revision).toBe(before.revision);
+  });
+
+  test("a member is removed, and another one takes its place", async () => {
+    cluster = await SimulatedCluster.of(3);
+    const leader = cluster.leader();
+    const [gone] = cluster.followers();
+    if (gone === undefined) throw new Error("there are followers");
+    gone.kill();
+    await cluster.wait(leader.store.memberRemove(idOf(leader.store, gone.name)));
+    expect(leader.store.members().length).toBe(2);
+    const fresh = await cluster.machine();
+    await cluster.join(fresh);
+    await cluster.wait(put(fresh.store, "a", "1"));
+    expect(await cluster.wait(get(leader.store, "a"))).toBe("1");
+  });
+
+  test("the lead is handed over on demand, asked of any member", async () => {
+    cluster = await SimulatedCluster.of(3);
+    const [target, asked] = cluster.followers();
+    if (target === undefined || asked === undefined) throw new Error("there are followers");
+    await cluster.wait(asked.store.moveLeader(idOf(asked.store, target.name)));
+    await cluster.until(() => target.store.status().isLeader);
+  });
+
+  test("leases are kept alive through followers, and end when nobody does", async () => {
+    cluster = await SimulatedCluster.of(3);
+    const [follower] = cluster.followers();
+    if (follower === undefined) throw new Error("there are followers");
+    const { id } = await cluster.wait(follower.store.leaseGrant(5));
+    await cluster.wait(
+      follower.store.txn({
+        compare: [],
+        success: [{ type: "put", key: bytes("held"), value: bytes("1"), lease: id }],
+        failure: [],
+      }),
+    );
+    for (let round = 0; round < 4; round++) {
+      await cluster.clock.advance(3000);
+      await cluster.wait(follower.store.leaseKeepAlive(id));
+    }
+    expect(await cluster.wait(get(follower.store, "held"))).toBe("1");
+    expect((await cluster.wait(follower.store.leaseTimeToLive(id))).remainingSeconds).toBeGreaterThanOrEqual(4);
+    await cluster.clock.advance(8000);
+    expect(await cluster.wait(get(follower.store, "held"))).toBeUndefined();
+  });
+});
+
+function idOf(store: { members(): readonly { readonly id: bigint; readonly name: string }[] }, name: string): bigint {
+  const member = store.members().find((candidate) => candidate.name === name);
+  if (member === undefined) throw new Error(`There is no member ${name}`);
+  return member.id;
+}
