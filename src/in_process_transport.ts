@@ -5,7 +5,13 @@ import type { ApiCall, Transport, TransportEvent, WatchCall } from "./client/tra
  * The client's door straight into the API: same registry, identity, authorization and admission as over HTTP, without
  * serialising. Objects are shared with the API's cache; a body that is handed in is copied, because the API keeps it.
  */
-export function inProcessTransport(core: ApiCore, identity: Identity, fieldManager: string): Transport {
+export function inProcessTransport(
+  core: ApiCore,
+  identity: Identity,
+  fieldManager: string,
+  /** Given, writes are void once another term has begun. */
+  term?: number,
+): Transport {
   return {
     async send(call: ApiCall): Promise<unknown> {
       const { object } = await core.call({
@@ -20,6 +26,7 @@ export function inProcessTransport(core: ApiCore, identity: Identity, fieldManag
         body: call.body === undefined ? undefined : structuredClone(call.body),
         patchType: call.patchType,
         userAgent: fieldManager,
+        term,
       });
       return object;
     },

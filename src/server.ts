@@ -35,6 +35,7 @@ import { allKinds } from "./kinds/all.ts";
 import { namespaceKind } from "./kinds/core/namespace.ts";
 import { nodeKind } from "./kinds/core/node.ts";
 import { KindRegistry } from "./kinds/registry.ts";
+import { whileLeading } from "./leadership.ts";
 import type { ContainerRuntime } from "./node/container_runtime.ts";
 import { type EndpointGate, noEndpointGate } from "./node/endpoint_gate.ts";
 import { createKubelet } from "./node/kubelet.ts";
@@ -190,20 +191,27 @@ async function startParts(config: Config, env: ServerEnv, parts: Parts): Promise
   });
   await writeKubeconfig(disk, config.writeKubeconfig, kubeconfig);
 
-  // Controllers and scheduler: a lone member leads as soon as its store is open.
+  // Controllers and scheduler run where the lead is, and what they write counts in its term only.
+  const leadersClient = (name: string, term: number) =>
+    new Client(inProcessTransport(core, componentIdentity(name), name, term));
   if (enabled("controllers")) {
-    const client = clientOf("system:kube-controller-manager");
+    const { clusterCidr } = config;
     keep(
       "controllers",
-      startControllers(
-        { client, clock, random, log, clusterCidr: config.clusterCidr, clusterCaPem: authority.certificatePem },
-        ending.signal,
-      ),
+      whileLeading(store, ending.signal, (term, signal) => {
+        const client = leadersClient("system:kube-controller-manager", term);
+        const clusterCaPem = authority.certificatePem;
+        return startControllers({ client, clock, random, log, clusterCidr, clusterCaPem }, signal);
+      }),
     );
   }
   if (enabled("scheduler")) {
-    const client = clientOf("system:kube-scheduler");
-    keep("scheduler", startScheduler({ client, clock, random, log }, ending.signal));
+    keep(
+      "scheduler",
+      whileLeading(store, ending.signal, (term, signal) =>
+        startScheduler({ client: leadersClient("system:kube-scheduler", term), clock, random, log }, signal),
+      ),
+    );
   }
 
   // Services: a process of its own carries them, and outlives this one.

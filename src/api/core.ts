@@ -38,6 +38,8 @@ export interface CoreRequest extends CoreTarget {
   /** What the decoder noticed that strict field validation must report: `duplicate field "spec.x"`. */
   readonly decodeProblems?: readonly string[];
   readonly patchType?: string | undefined;
+  /** What it writes is void unless this is the term of the store's leader: a deposed leader's parts write nothing. */
+  readonly term?: number | undefined;
   /** The client's User-Agent up to the first "/": the field manager where none is named. */
   readonly userAgent?: string | undefined;
 }

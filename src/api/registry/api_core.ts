@@ -76,13 +76,11 @@ class Core implements RunningApiCore {
 
   async call(request: CoreRequest): Promise<CoreResponse> {
     try {
-      const kind = kindOf(this.#registry, request);
-      await authorize(this.#registry.authorizer, attributesOf(request, request.verb));
-      return await carryOut(
-        this.#registry,
-        { kind, namespace: request.namespace, identity: request.identity },
-        request,
-      );
+      const own = this.#registry;
+      const registry = request.term === undefined ? own : { ...own, storage: own.storage.fenced(request.term) };
+      const kind = kindOf(registry, request);
+      await authorize(registry.authorizer, attributesOf(request, request.verb));
+      return await carryOut(registry, { kind, namespace: request.namespace, identity: request.identity }, request);
     } catch (error) {
       throw this.#statusOf(error, request);
     }

@@ -50,3 +50,21 @@ test("on the real store: writes, watches from history, claims, and all of it aft
   await store.close();
   expect((await refusal(cluster.get("configmaps", "a"))).code).toBe(503);
 });
+
+test("what the parts of a deposed leader write is void, and what they read is not", async () => {
+  const disk = new SimulatedDisk({ random: new SeededRandom(5) });
+  const random = new SeededRandom(6);
+  const store = await openEmbeddedStore({ disk, clock, random, log: silentLog, directory: "/data" });
+  const { core } = new TestCluster({ store });
+  const identity = { name: "system:kube-scheduler", groups: ["system:masters"] };
+  const resource = { group: "", version: "v1", plural: "namespaces" };
+  const create = (name: string, term: number) =>
+    core.call({ identity, verb: "create", resource, query: {}, body: { metadata: { name } }, term });
+  const { term } = store.status();
+  expect((await create("mine", term)).code).toBe(201);
+  const error = await refusal(create("late", term - 1));
+  expect([error.code, error.message]).toEqual([503, expect.stringContaining(`term ${term - 1} is void`)]);
+  const { code } = await core.call({ identity, verb: "get", resource, name: "mine", query: {}, term: term - 1 });
+  expect(code).toBe(200);
+  await store.close();
+});

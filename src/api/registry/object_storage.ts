@@ -48,10 +48,18 @@ const cachedObjects = 20_000;
 export class ObjectStorage {
   readonly store: Store;
   /** The newest decoded revision of each key, in the order in which they were decoded or written. */
-  readonly #cache = new Map<string, Entry>();
+  readonly #cache: Map<string, Entry>;
+  readonly #term: number | undefined;
 
-  constructor(store: Store) {
+  constructor(store: Store, cache = new Map<string, Entry>(), term?: number) {
     this.store = store;
+    this.#cache = cache;
+    this.#term = term;
+  }
+
+  /** The same storage, whose writes are refused unless `term` is that of the store's leader. */
+  fenced(term: number): ObjectStorage {
+    return new ObjectStorage(this.store, this.#cache, term);
   }
 
   async get(key: string, serializable = false): Promise<Entry | undefined> {
@@ -104,6 +112,7 @@ export class ObjectStorage {
       compare: [{ key, target: "mod", result: "=", operand: change.basis }, ...(change.compare ?? [])],
       success: [own, ...(change.also ?? [])],
       failure: [{ type: "range", request: { key } }],
+      ...(this.#term === undefined ? {} : { term: this.#term }),
     });
     if (!response.succeeded) {
       const result = response.results[0];
