@@ -8,7 +8,7 @@ export function keyText(bytes: Uint8Array): string {
 
 export function keyBytes(text: string): Uint8Array {
   const bytes = new Uint8Array(text.length);
-  for (let at = 0; at < text.length; at++) bytes[at] = text.charCodeAt(at);
+  Buffer.prototype.latin1Write.call(bytes, text, 0, text.length);
   return bytes;
 }
 
@@ -101,15 +101,17 @@ export class ByteWriter {
   }
 }
 
+/** Numbers of 64 bits pass through here: a DataView on the bytes themselves would cost more than all the rest of a small message. */
+const scratch = new Uint8Array(8);
+const scratchView = new DataView(scratch.buffer);
+
 /** Reads what ByteWriter wrote. Running over the end throws RangeError: the caller knows which file it was. */
 export class ByteReader {
   readonly #bytes: Uint8Array;
-  readonly #view: DataView;
   at: number;
 
   constructor(bytes: Uint8Array, at = 0) {
     this.#bytes = bytes;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.at = at;
   }
 
@@ -118,25 +120,30 @@ export class ByteReader {
   }
 
   u8(): number {
-    return this.#view.getUint8(this.at++);
+    const value = this.#bytes[this.at];
+    if (value === undefined) throw new RangeError(`the bytes end at ${this.at}`);
+    this.at++;
+    return value;
   }
 
   u32(): number {
-    const value = this.#view.getUint32(this.at, true);
-    this.at += 4;
-    return value;
+    this.#take(4);
+    return scratchView.getUint32(0, true);
   }
 
   u64(): bigint {
-    const value = this.#view.getBigUint64(this.at, true);
-    this.at += 8;
-    return value;
+    this.#take(8);
+    return scratchView.getBigUint64(0, true);
   }
 
   i64(): bigint {
-    const value = this.#view.getBigInt64(this.at, true);
-    this.at += 8;
-    return value;
+    this.#take(8);
+    return scratchView.getBigInt64(0, true);
+  }
+
+  #take(count: number): void {
+    if (count > this.remaining) throw new RangeError(`the bytes end at ${this.#bytes.length}`);
+    for (let at = 0; at < count; at++) scratch[at] = this.#bytes[this.at++] ?? 0;
   }
 
   varint(): number {
@@ -154,11 +161,22 @@ export class ByteReader {
 
   /** A copy, so that the whole buffer is not kept alive by one part of it. */
   bytes(): Uint8Array {
+    const from = this.#skip();
+    return this.#bytes.slice(from, this.at);
+  }
+
+  /** As `bytes`, one character a byte. */
+  text(): string {
+    const from = this.#skip();
+    return Buffer.prototype.latin1Slice.call(this.#bytes, from, this.at);
+  }
+
+  #skip(): number {
     const length = this.varint();
     if (length > this.remaining)
       throw new RangeError(`${length} bytes wanted at byte ${this.at}, ${this.remaining} left`);
-    const value = this.#bytes.slice(this.at, this.at + length);
+    const from = this.at;
     this.at += length;
-    return value;
+    return from;
   }
 }

@@ -38,7 +38,7 @@ export interface ClusterStore extends Store {
   /** Resolves when `to` leads. */
   moveLeader(to: bigint): Promise<void>;
   /**
-   * CRC-32C of all versions up to `revision` (0: the newest) that compaction has left: equal on all members that have
+   * CRC-32 of all versions up to `revision` (0: the newest) that compaction has left: equal on all members that have
    * applied the same.
    */
   hashKv(revision: number): Promise<StateHash>;

@@ -1,3 +1,4 @@
+import { type AlarmChange, alarmKinds } from "./alarms.ts";
 import { ByteReader, ByteWriter } from "./bytes.ts";
 import { type MemberChange, readMember, writeMember } from "./members.ts";
 import type { Compare, KeyRange, Operation, RangeRequest, TxnRequest } from "./store.ts";
@@ -18,7 +19,8 @@ export type Command =
       readonly type: "leaseCheckpoint";
       readonly leases: readonly { readonly id: bigint; readonly remainingSeconds: number }[];
     }
-  | MemberChange;
+  | MemberChange
+  | AlarmChange;
 
 export interface Proposal {
   readonly session: bigint;
@@ -37,6 +39,7 @@ const kinds = [
   "memberPromote",
   "memberRemove",
   "memberUpdate",
+  "alarm",
 ] as const;
 const operations = ["range", "put", "deleteRange", "txn"] as const;
 const targets = ["version", "create", "mod", "value", "lease"] as const;
@@ -85,6 +88,11 @@ export function encodeProposal(proposal: Proposal): Uint8Array {
       // The role is not its to say: it stays as it is.
       writeMember(writer, { ...command.member, role: "learner" });
       break;
+    case "alarm":
+      writer.u8(command.raised ? 1 : 0);
+      writer.u8(alarmKinds.indexOf(command.alarm));
+      writer.u64(command.member);
+      break;
   }
   return writer.take();
 }
@@ -121,6 +129,8 @@ function readCommand(reader: ByteReader, type: (typeof kinds)[number]): Command 
     case "memberPromote":
     case "memberRemove":
       return { type, id: reader.u64() };
+    case "alarm":
+      return { type, raised: reader.u8() !== 0, alarm: pick(alarmKinds, reader.u8()), member: reader.u64() };
   }
 }
 

@@ -203,6 +203,7 @@ describe("A full disk", () => {
     expect(store.status().alarm).toBe("NOSPACE");
     await store.txn({ compare: [], success: [{ type: "deleteRange", key: bytes("k") }], failure: [] });
     await store.compact(store.status().revision);
+    await turns(100);
     expect(store.status().alarm).toBeUndefined();
     await put(store, "k", bytes("v"));
     await store.close();

@@ -3,13 +3,14 @@ import type { Disk } from "../env/disk.ts";
 import { describeError, type Log } from "../env/log.ts";
 import type { Random } from "../env/random.ts";
 import { noConf } from "../raft/types.ts";
+import { quotaChanges } from "./alarms.ts";
 import { AutoCompaction, type CompactionPolicy, defaultCompaction } from "./auto_compaction.ts";
 import { keyBytes } from "./bytes.ts";
 import type { ClusterStore, Member, NewMember, StateHash } from "./cluster.ts";
 import type { Command } from "./command.ts";
 import type { PeerAnswer, PeerCall } from "./peer_message.ts";
 import { type ClusterOptions, Replica, randomId } from "./replica.ts";
-import { type LoadedSnapshot, readSnapshot, type SnapshotState, writeSnapshot } from "./snapshot.ts";
+import { type LoadedSnapshot, readSnapshot, type SnapshotState, streamSnapshot, writeSnapshot } from "./snapshot.ts";
 import {
   type RangeRequest,
   type RangeResponse,
@@ -21,7 +22,7 @@ import {
   type WatchListener,
   type WatchRequest,
 } from "./store.ts";
-import { checkTxn, isReadOnly } from "./txn.ts";
+import { checkTxn, hasPut, isReadOnly } from "./txn.ts";
 import { Wal } from "./wal.ts";
 
 /** A place among the members that the others have made for this one. */
@@ -143,9 +144,10 @@ async function makeFirstSnapshot(options: EmbeddedStoreOptions): Promise<LoadedS
     revision: 1,
     compactRevision: 0,
     leases: [],
+    alarms: [],
   };
   const bytes = await writeSnapshot(disk, directory, state, []);
-  return { state, versions: [], bytes };
+  return { state, versions: [], bytes, digest: "" };
 }
 
 /** The face of a member to its clients: checks requests, and answers them from the replica's state. */
@@ -155,6 +157,7 @@ class EmbeddedStore implements ClusterStore {
   readonly #replica: Replica;
   readonly #compaction: AutoCompaction | undefined;
   #compactionUnderWay = false;
+  #alarmUnderWay = false;
 
   static async start(
     options: EmbeddedStoreOptions,
@@ -241,11 +244,7 @@ class EmbeddedStore implements ClusterStore {
       await this.#replica.readBarrier();
       return this.#replica.state.readTxn(request);
     }
-    if (this.#overQuota() && hasPut(request))
-      throw new StoreError(
-        "NoSpace",
-        `The store holds ${this.#replica.state.mvcc.bytesInUse} bytes, over its quota: delete keys or compact, then go on`,
-      );
+    if (this.#replica.state.alarms.any) this.#replica.state.alarms.check(hasPut(request));
     const outcome = await this.#replica.propose({ type: "txn", request });
     if (outcome.type !== "txn") throw new Error(`A transaction ended as ${outcome.type}`);
     return outcome.response;
@@ -434,19 +433,20 @@ class EmbeddedStore implements ClusterStore {
 
   // Maintenance
 
-  async hashKv(_revision: number): Promise<StateHash> {
-    throw new StoreError("Unavailable", "The hash of the state is not there yet");
+  hashKv(revision: number): Promise<StateHash> {
+    return this.#replica.state.hashKv(revision);
   }
 
-  async *backup(): AsyncIterable<Uint8Array> {
-    yield* [];
-    throw new StoreError("Unavailable", "Backups are not there yet");
+  backup(): AsyncIterable<Uint8Array> {
+    const { state, clusterId, raft } = this.#replica;
+    return streamSnapshot(() => state.freeze({ clusterId, memberId: 0n, conf: raft.conf }));
   }
 
   status(): StoreStatus {
     const { state, raft, wal, clusterId, memberId, isLeader, leaderId } = this.#replica;
     const { mvcc, appliedIndex } = state;
-    const noSpace = wal.isFull || this.#overQuota();
+    const noSpace = wal.isFull || state.alarms.has("NOSPACE");
+    const alarm = state.alarms.has("CORRUPT") ? "CORRUPT" : noSpace ? "NOSPACE" : undefined;
     return {
       revision: mvcc.revision,
       compactRevision: mvcc.compactRevision,
@@ -459,15 +459,32 @@ class EmbeddedStore implements ClusterStore {
       commitIndex: raft.log.commit,
       bytesInUse: mvcc.bytesInUse,
       bytesOnDisk: wal.bytesOnDisk + this.#replica.lastSnapshotBytes,
-      ...(noSpace ? { alarm: "NOSPACE" as const } : {}),
+      ...(alarm === undefined ? {} : { alarm }),
     };
   }
 
-  #overQuota(): boolean {
-    return this.#replica.state.mvcc.bytesInUse > (this.#options.quotaBytes ?? 1024 * 1024 * 1024);
+  /** The leader measures, and the log says what follows: so all members refuse the same. */
+  #watchQuota(): void {
+    const { state, memberId, isLeader } = this.#replica;
+    const quotaBytes = this.#options.quotaBytes ?? 1024 * 1024 * 1024;
+    const usage = { bytesInUse: state.mvcc.bytesInUse, quotaBytes, member: memberId };
+    const [change] = isLeader && !this.#alarmUnderWay ? quotaChanges(state.alarms, usage) : [];
+    if (change === undefined) return;
+    this.#alarmUnderWay = true;
+    this.#replica.propose(change).then(
+      () => {
+        this.#alarmUnderWay = false;
+        this.#watchQuota();
+      },
+      (error: unknown) => {
+        this.#alarmUnderWay = false;
+        this.#options.log.debug("the alarm about the quota was put off", { error: describeError(error) });
+      },
+    );
   }
 
   #maintain(leads: boolean): void {
+    if (leads) this.#watchQuota();
     if (!leads || this.#compactionUnderWay) return;
     const { mvcc } = this.#replica.state;
     const target = this.#compaction?.due(mvcc.revision, mvcc.compactRevision);
@@ -487,9 +504,3 @@ class EmbeddedStore implements ClusterStore {
 
 /** How far behind a learner may be when it gets its vote, in entries. */
 const mayLagEntries = 1000;
-
-function hasPut(request: TxnRequest): boolean {
-  return [request.success, request.failure].some((branch) =>
-    branch.some((operation) => operation.type === "put" || (operation.type === "txn" && hasPut(operation.request))),
-  );
-}

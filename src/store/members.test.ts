@@ -104,7 +104,7 @@ describe("a store of several members", () => {
     await cluster.wait(away.start());
     await cluster.wait(away.store.ready);
     expect(away.store.status().revision).toBe(before.revision);
-  });
+  }, 60_000);
 
   test("a member is removed, and another one takes its place", async () => {
     cluster = await SimulatedCluster.of(3);

@@ -1,13 +1,12 @@
-import { compareBytes, keyText } from "./bytes.ts";
-import { OrderedMap } from "./ordered_map.ts";
+import { compareBytes, keyBytes, keyText } from "./bytes.ts";
+import { KeyTree } from "./key_tree.ts";
 import { type KeyRange, type KeyValue, type RangeRequest, type RangeResponse, StoreError } from "./store.ts";
 
 const noBytes = new Uint8Array(0);
 
 /** One version of a key. Never changes, but for `previous`, which compaction cuts. Readers get it as it is: no copies. */
 export class Version implements KeyValue {
-  readonly key: Uint8Array;
-  /** The key, one character a byte. */
+  /** The key, one character a byte; versions of a key share it. */
   readonly name: string;
   readonly value: Uint8Array;
   readonly createRevision: number;
@@ -19,26 +18,29 @@ export class Version implements KeyValue {
   readonly sub: number;
   previous: Version | undefined;
 
-  constructor(fields: {
-    readonly key: Uint8Array;
-    readonly name: string;
-    readonly value: Uint8Array;
-    readonly createRevision: number;
-    readonly modRevision: number;
-    readonly version: number;
-    readonly lease: bigint;
-    readonly sub: number;
-    readonly previous: Version | undefined;
-  }) {
-    this.key = fields.key;
-    this.name = fields.name;
-    this.value = fields.value;
-    this.createRevision = fields.createRevision;
-    this.modRevision = fields.modRevision;
-    this.version = fields.version;
-    this.lease = fields.lease;
-    this.sub = fields.sub;
-    this.previous = fields.previous;
+  constructor(
+    name: string,
+    value: Uint8Array,
+    createRevision: number,
+    modRevision: number,
+    version: number,
+    lease: bigint,
+    sub: number,
+    previous: Version | undefined,
+  ) {
+    this.name = name;
+    this.value = value;
+    this.createRevision = createRevision;
+    this.modRevision = modRevision;
+    this.version = version;
+    this.lease = lease;
+    this.sub = sub;
+    this.previous = previous;
+  }
+
+  /** Made anew at each call: kept beside the name it would be a sixth of the memory of a small object. */
+  get key(): Uint8Array {
+    return keyBytes(this.name);
   }
 
   get deleted(): boolean {
@@ -70,21 +72,43 @@ export function spanHolds(span: Span, name: string): boolean {
 const versionOverhead = 96;
 const sizeOf = (version: Version) => version.name.length + version.value.length + versionOverhead;
 
+/** As many versions of history a compaction looks at in one go; the rest waits for `cut`. About 2 ms. */
+const cutAtOnce = 5000;
+/** As many keys a frozen state takes out of the tree at a time. */
+const frozenChunk = 256;
+
+/** The state as of one moment, whatever is changed afterwards. */
+export interface Frozen {
+  readonly revision: number;
+  readonly compactRevision: number;
+  /** In the order of keys; some of them newer than `revision`: `chainOf` finds what counts. May be read over many turns. */
+  heads(): Iterable<Version>;
+  /** Compaction waits with forgetting until this is called. */
+  release(): void;
+}
+
 /**
  * The keys' versions, in memory. `#heads` has the newest version of every key that has one, linked to the older ones;
- * `#history` has the versions of revisions from the compaction on, in the order in which they were made. Both are
- * functions of the operations alone, so that members with equal logs are equal here.
+ * `#history` has the versions of revisions from the compaction on, in the order in which they were made. What a reader sees
+ * is a function of the operations alone, so that members with equal logs are equal here.
+ *
+ * A compaction counts at once: reads before it are refused. The memory comes back a bit later, in pieces (`cut`).
  */
 export class Mvcc {
-  #heads = new OrderedMap<string, Version>(undefined, (a, b) => (a < b ? -1 : a > b ? 1 : 0));
-  #history: Version[] = [];
+  readonly #heads = new KeyTree<Version>((version) => version.version > 0);
+  /** The first `#historyStart` places are empty. */
+  #history: (Version | undefined)[] = [];
+  #historyStart = 0;
+  /** The next place in the history that a compaction looks at. */
+  #cutAt = 0;
   /** A fresh store is at revision 1, as etcd's. */
   revision = 1;
   compactRevision = 0;
+  /** Bytes of keys and values, history included, with about what they cost besides. */
   bytesInUse = 0;
   /** Changes of the revision that is being made. */
   #changes: Version[] = [];
-  /** Snapshots under way walk `previous` links: until they are done, compaction waits with cutting. */
+  /** Frozen states walk `previous` links: until they are released, compaction waits with cutting. */
   #readers = 0;
   #cutPending = false;
 
@@ -126,50 +150,65 @@ export class Mvcc {
       (request.minCreateRevision ?? 0) > 0 ||
       (request.maxCreateRevision ?? 0) > 0;
     const byKey = request.sort === undefined || (request.sort.by === "key" && request.sort.order === "ascend");
-    // Only in key order may the walk keep no more than was asked for.
-    const keep = request.countOnly ? 0 : limit > 0 && byKey && !filtered ? limit : Number.POSITIVE_INFINITY;
+    const span = spanOf(request);
+    const newest = at >= current;
+    if (request.countOnly) return { revision: current, kvs: [], count: this.#count(span, at, newest), more: false };
+    // Only in key order may the walk end with what was asked for.
+    const keep = limit > 0 && byKey && !filtered ? limit : Number.POSITIVE_INFINITY;
     let found: Version[] = [];
-    let count = 0;
-    this.walk(spanOf(request), (head) => {
-      const version = at >= current ? (head.deleted ? undefined : head) : versionAt(head, at);
-      if (version === undefined) return;
-      if (count++ < keep) found.push(version);
+    let complete = true;
+    this.walk(span, (head) => {
+      const version = newest ? (head.deleted ? undefined : head) : versionAt(head, at);
+      if (version === undefined) return true;
+      complete = found.length < keep;
+      if (complete) found.push(version);
+      return complete;
     });
-    if (request.countOnly) return { revision: current, kvs: [], count, more: false };
+    const count = complete ? found.length : this.#count(span, at, newest);
     if (filtered) found = found.filter((version) => passes(request, version));
     if (request.sort !== undefined && !byKey) found.sort(order(request.sort));
-    const more = limit > 0 && (filtered ? found.length : Math.max(found.length, count)) > limit;
+    const more = !complete || (limit > 0 && found.length > limit);
     if (limit > 0 && found.length > limit) found.length = limit;
     return { revision: current, kvs: request.keysOnly ? found.map(withoutValue) : found, count, more };
   }
 
-  /** Every key in the span that has versions, its newest first; deleted ones too. */
-  walk(span: Span, visit: (head: Version) => void): void {
+  /** How many keys a span has: of the newest ones the tree knows it, of older ones they are counted. */
+  #count(span: Span, at: number, newest: boolean): number {
+    if (newest && span.high !== undefined) return this.#heads.countLive(span.low, span.high);
+    let count = 0;
+    this.walk(span, (head) => {
+      if ((newest ? (head.deleted ? undefined : head) : versionAt(head, at)) !== undefined) count++;
+      return true;
+    });
+    return count;
+  }
+
+  /** Every key in the span that has versions, its newest first, deleted ones too, until `visit` answers false. */
+  walk(span: Span, visit: (head: Version) => boolean): void {
     if (span.high === undefined) {
       const head = this.#heads.get(span.low);
       if (head !== undefined) visit(head);
-      return;
-    }
-    if (span.high <= span.low) return;
-    this.#heads.forRange(span.low, span.high, false, (_, head) => visit(head));
+    } else this.#heads.scan(span.low, span.high, visit);
   }
 
-  put(key: Uint8Array, name: string, value: Uint8Array, lease: bigint): Version | undefined {
-    const head = this.#heads.get(name);
+  /** Returns what the key was before; undefined: it was not. */
+  put(name: string, value: Uint8Array, lease: bigint): Version | undefined {
+    const head = this.#heads.locate(name);
     const before = head === undefined || head.deleted ? undefined : head;
-    this.#add(
-      new Version({
-        key: head?.key ?? key,
-        name: head?.name ?? name,
-        value,
-        createRevision: before?.createRevision ?? this.revision + 1,
-        modRevision: this.revision + 1,
-        version: (before?.version ?? 0) + 1,
-        lease,
-        sub: this.#changes.length,
-        previous: head,
-      }),
+    const revision = this.revision + 1;
+    const version = new Version(
+      head === undefined ? name : head.name,
+      value,
+      before === undefined ? revision : before.createRevision,
+      revision,
+      before === undefined ? 1 : before.version + 1,
+      lease,
+      this.#changes.length,
+      head,
     );
+    this.#heads.place(version.name, version);
+    this.#changes.push(version);
+    this.bytesInUse += sizeOf(version);
     return before;
   }
 
@@ -178,28 +217,16 @@ export class Mvcc {
     const gone: Version[] = [];
     this.walk(span, (head) => {
       if (!head.deleted) gone.push(head);
+      return true;
     });
-    for (const head of gone)
-      this.#add(
-        new Version({
-          key: head.key,
-          name: head.name,
-          value: noBytes,
-          createRevision: 0,
-          modRevision: this.revision + 1,
-          version: 0,
-          lease: 0n,
-          sub: this.#changes.length,
-          previous: head,
-        }),
-      );
+    for (const head of gone) {
+      const version = new Version(head.name, noBytes, 0, this.revision + 1, 0, 0n, this.#changes.length, head);
+      this.#heads.locate(head.name);
+      this.#heads.place(head.name, version);
+      this.#changes.push(version);
+      this.bytesInUse += sizeOf(version);
+    }
     return gone;
-  }
-
-  #add(version: Version): void {
-    this.#heads.set(version.name, version);
-    this.#changes.push(version);
-    this.bytesInUse += sizeOf(version);
   }
 
   /** Ends a transaction: if it changed something, that is a revision now. Returns its changes, in order. */
@@ -212,18 +239,25 @@ export class Mvcc {
     return changes;
   }
 
-  /** Changes of revisions from `revision` on, oldest first. The caller has checked that they are not compacted. */
-  changesFrom(revision: number): readonly Version[] {
-    return this.#history.slice(this.#historyIndex(revision));
-  }
-
-  /** How many versions a compaction up to `revision` could look at. */
-  historyBefore(revision: number): number {
-    return this.#historyIndex(revision);
+  /**
+   * Visits the changes of revisions from `revision` on, oldest first; after `visit` has answered false it goes on to the end of
+   * that revision. Returns the first revision that was not visited. The caller has checked that `revision` is not compacted.
+   */
+  changesFrom(revision: number, visit: (version: Version) => boolean): number {
+    let at = this.#historyIndex(revision);
+    let goesOn = true;
+    for (let last = 0; at < this.#history.length; at++) {
+      const version = this.#history[at];
+      if (version === undefined) throw new Error(`The history has a gap after revision ${last}`);
+      if (!goesOn && version.modRevision !== last) return version.modRevision;
+      last = version.modRevision;
+      if (!visit(version)) goesOn = false;
+    }
+    return this.revision + 1;
   }
 
   #historyIndex(revision: number): number {
-    let low = 0;
+    let low = this.#historyStart;
     let high = this.#history.length;
     while (low < high) {
       const middle = (low + high) >> 1;
@@ -239,33 +273,48 @@ export class Mvcc {
       throw new StoreError(
         "Compacted",
         `Cannot compact to ${revision}: the store is compacted to ${this.compactRevision}`,
-        {
-          compactRevision: this.compactRevision,
-        },
+        { compactRevision: this.compactRevision },
       );
     if (revision > this.revision)
       throw new StoreError("FutureRevision", `Cannot compact to ${revision}: the store is at ${this.revision}`);
     this.compactRevision = revision;
-    this.#cut();
+    // Changes of the last compaction's revision stayed in the history; now they may go.
+    this.#cutAt = this.#historyStart;
+    this.#cutPending = true;
+    this.cut(cutAtOnce);
   }
 
-  #cut(): void {
-    this.#cutPending = this.#readers > 0;
-    if (this.#cutPending) return;
+  /** Something that compaction has made unreadable is still held; `cut` frees it. */
+  get hasGarbage(): boolean {
+    return this.#cutPending && this.#readers === 0;
+  }
+
+  /** Frees what compaction has made unreadable, looking at no more than `limit` versions. */
+  cut(limit: number): void {
+    if (!this.hasGarbage) return;
     const revision = this.compactRevision;
-    let at = 0;
-    // Changes of the revision itself stay in the history: a watch may start there.
-    for (; at < this.#history.length; at++) {
-      const version = this.#history[at];
+    for (let seen = 0; ; seen++) {
+      const version = this.#history[this.#cutAt];
       if (version === undefined || version.modRevision > revision) break;
+      if (seen === limit) return;
       this.#forgetBefore(version);
-      if (version.deleted && this.#heads.get(version.name) === version && version.modRevision < revision) {
-        this.#heads.delete(version.name);
-        this.bytesInUse -= sizeOf(version);
+      // Changes of the revision itself stay in the history: a watch may start there.
+      if (version.modRevision < revision) {
+        if (version.deleted && this.#heads.locate(version.name) === version) {
+          this.#heads.remove();
+          this.bytesInUse -= sizeOf(version);
+        }
+        this.#history[this.#cutAt] = undefined;
+        this.#historyStart = this.#cutAt + 1;
       }
+      this.#cutAt++;
     }
-    const keepFrom = this.#historyIndex(revision);
-    if (keepFrom > 0) this.#history.splice(0, keepFrom);
+    this.#cutPending = false;
+    if (this.#historyStart * 2 > this.#history.length) {
+      this.#history = this.#history.slice(this.#historyStart);
+      this.#cutAt -= this.#historyStart;
+      this.#historyStart = 0;
+    }
   }
 
   #forgetBefore(version: Version): void {
@@ -273,27 +322,33 @@ export class Mvcc {
     version.previous = undefined;
   }
 
-  /** The state as of now, for a snapshot: later changes do not show in it. Call `release` when done. */
-  freeze(): {
-    readonly revision: number;
-    readonly compactRevision: number;
-    heads(): Iterable<Version>;
-    release(): void;
-  } {
-    const heads = this.#heads.clone();
+  /** The state as of now, for a snapshot or a hash. */
+  freeze(): Frozen {
     this.#readers++;
     let released = false;
     return {
       revision: this.revision,
       compactRevision: this.compactRevision,
-      heads: () => heads.values(),
+      heads: () => this.#chunks(),
       release: () => {
         if (released) return;
         released = true;
         this.#readers--;
-        if (this.#readers === 0 && this.#cutPending) this.#cut();
+        this.cut(cutAtOnce);
       },
     };
+  }
+
+  *#chunks(): Generator<Version, void> {
+    let from = "";
+    while (true) {
+      const chunk: Version[] = [];
+      this.#heads.scan(from, aboveAll, (head) => chunk.push(head) < frozenChunk);
+      yield* chunk;
+      const last = chunk[frozenChunk - 1];
+      if (last === undefined) return;
+      from = `${last.name}\0`;
+    }
   }
 
   /** Puts a snapshot's state in place. `versions` come key by key, each key's oldest first. */
@@ -301,22 +356,45 @@ export class Mvcc {
     const mvcc = new Mvcc();
     mvcc.revision = revision;
     mvcc.compactRevision = compactRevision;
-    const heads: [string, Version][] = [];
+    const names: string[] = [];
+    const heads: Version[] = [];
     for (const version of versions) {
-      const last = heads[heads.length - 1];
-      if (last !== undefined && last[0] === version.name) last[1] = version;
-      else heads.push([version.name, version]);
+      if (names[names.length - 1] === version.name) heads[heads.length - 1] = version;
+      else {
+        names.push(version.name);
+        heads.push(version);
+      }
       mvcc.bytesInUse += sizeOf(version);
       if (version.modRevision >= compactRevision) mvcc.#history.push(version);
     }
-    mvcc.#heads.setPairs(heads);
-    mvcc.#history.sort((a, b) => a.modRevision - b.modRevision || a.sub - b.sub);
+    mvcc.#heads.fill(names, heads);
+    mvcc.#history.sort((a, b) => (a?.modRevision ?? 0) - (b?.modRevision ?? 0) || (a?.sub ?? 0) - (b?.sub ?? 0));
     return mvcc;
   }
 
+  /** Keys that are there now. */
   get keyCount(): number {
-    return this.#heads.size;
+    return this.#heads.live;
   }
+}
+
+/**
+ * What counts of a key as of `revision` once history is compacted to `compactRevision`, oldest first: every version since, and
+ * the one that was the newest then. A deletion stays while a watch can start at it.
+ */
+export function chainOf(head: Version, revision: number, compactRevision: number): Version[] {
+  let version: Version | undefined = head;
+  while (version !== undefined && version.modRevision > revision) version = version.previous;
+  const chain: Version[] = [];
+  for (; version !== undefined; version = version.previous) {
+    if (version.modRevision > compactRevision) {
+      chain.push(version);
+      continue;
+    }
+    if (!version.deleted || version.modRevision === compactRevision) chain.push(version);
+    break;
+  }
+  return chain.length > 1 ? chain.reverse() : chain;
 }
 
 /** The key's version as of a revision; undefined: it did not exist then. */

@@ -12,7 +12,7 @@ import type { PeerAnswer, PeerCall, PeerFrame } from "./peer_message.ts";
 import { Peers } from "./peers.ts";
 import { type Proposal, Proposals } from "./proposals.ts";
 import { Reads } from "./reads.ts";
-import { type LoadedSnapshot, type SnapshotState, writeSnapshot } from "./snapshot.ts";
+import { type LoadedSnapshot, writeSnapshot } from "./snapshot.ts";
 import { SnapshotExchange } from "./snapshot_exchange.ts";
 import { type Outcome, StateMachine } from "./state_machine.ts";
 import { StoreError } from "./store.ts";
@@ -110,14 +110,18 @@ export class Replica {
     this.wal = contents.wal;
     this.#lastSnapshotBytes = snapshot.bytes;
     this.#session = randomId(options.random);
-    this.state = new StateMachine(options.clock, {
-      revoke: async (id) => {
-        await this.propose({ type: "leaseRevoke", id });
+    this.state = new StateMachine(
+      options.clock,
+      {
+        revoke: async (id) => {
+          await this.propose({ type: "leaseRevoke", id });
+        },
+        checkpoint: async (leases) => {
+          await this.propose({ type: "leaseCheckpoint", leases });
+        },
       },
-      checkpoint: async (leases) => {
-        await this.propose({ type: "leaseCheckpoint", leases });
-      },
-    });
+      () => this.planPump(),
+    );
     this.state.restore(snapshot.state, snapshot.versions);
     this.#reads = new Reads((context) => this.raft.readIndex(context));
     for (const entry of contents.entries) this.#logBytesSinceSnapshot += entry.data.length + entryOverhead;
@@ -622,25 +626,14 @@ export class Replica {
 
   async #snapshot(): Promise<void> {
     const logBytes = this.#logBytesSinceSnapshot;
-    const { mvcc, appliedIndex, appliedTerm, leases, members } = this.state;
     const { conf } = this.raft;
-    const frozen = mvcc.freeze();
-    const state: SnapshotState = {
-      clusterId: this.clusterId,
-      memberId: this.memberId,
-      index: appliedIndex,
-      term: appliedTerm,
-      conf,
-      members: members.list(),
-      revision: frozen.revision,
-      compactRevision: frozen.compactRevision,
-      leases: leases.list(),
-    };
+    const frozen = this.state.freeze({ clusterId: this.clusterId, memberId: this.memberId, conf });
+    const { state } = frozen;
     this.#logBytesSinceSnapshot = 0;
     try {
       this.#lastSnapshotBytes = await writeSnapshot(this.#options.disk, this.#options.directory, state, frozen.heads());
-      this.raft.snapshotMade({ index: appliedIndex, term: appliedTerm, conf });
-      await this.wal.release(appliedIndex);
+      this.raft.snapshotMade({ index: state.index, term: state.term, conf });
+      await this.wal.release(state.index);
     } catch (error) {
       // The old one is still there, and the log is complete: it is tried again when the log has grown a bit more.
       this.#logBytesSinceSnapshot += Math.floor(logBytes / 2);

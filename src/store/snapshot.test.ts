@@ -15,6 +15,7 @@ const state: SnapshotState = {
   revision: 3,
   compactRevision: 0,
   leases: [],
+  alarms: [],
 };
 
 async function emptyDisk(): Promise<SimulatedDisk> {

@@ -16,39 +16,39 @@ export interface LeaseBook {
   move(name: string, from: bigint, to: bigint): void;
 }
 
-/** The most operations in one branch, nested ones included; etcd's default is 128. */
-const maxOperations = 1024;
+/** The most comparisons and operations in a transaction, nested ones included; etcd's default is 128 of each in a branch. */
+const maxOperations = 2048;
 
 /**
  * Refuses what no state could make right: DuplicateKey, InvalidArgument. Done before a proposal, so that the log has only
  * well-formed transactions.
  */
 export function checkTxn(request: TxnRequest): void {
-  for (const compare of request.compare) {
-    checkKey(compare.key);
-    if (compare.target !== "value" && compare.target !== "lease" && !(compare.operand >= 0))
-      throw new StoreError("InvalidArgument", `Cannot compare ${compare.target} with ${compare.operand}`);
-  }
-  for (const branch of [request.success, request.failure]) {
-    let count = 0;
-    const visit = (operations: readonly Operation[]) => {
-      for (const operation of operations) {
-        count++;
-        if (operation.type === "txn") {
-          checkTxn(operation.request);
-          visit(operation.request.success);
-          visit(operation.request.failure);
-        } else checkOperation(operation);
+  let count = 0;
+  const visit = (txn: TxnRequest) => {
+    count += txn.compare.length;
+    for (const compare of txn.compare) checkCompare(compare);
+    for (const branch of [txn.success, txn.failure]) {
+      count += branch.length;
+      if (count > maxOperations)
+        throw new StoreError(
+          "InvalidArgument",
+          `A transaction may have ${maxOperations} comparisons and operations in all, nested ones included; this one has more`,
+        );
+      for (const operation of branch) {
+        if (operation.type === "txn") visit(operation.request);
+        else checkOperation(operation);
       }
-    };
-    visit(branch);
-    if (count > maxOperations)
-      throw new StoreError(
-        "InvalidArgument",
-        `A transaction has ${count} operations, at most ${maxOperations} are allowed`,
-      );
-    checkDistinct(branch);
-  }
+    }
+  };
+  visit(request);
+  for (const branch of [request.success, request.failure]) checkDistinct(branch);
+}
+
+function checkCompare(compare: Compare): void {
+  checkKey(compare.key);
+  if (compare.target !== "value" && compare.target !== "lease" && !(compare.operand >= 0))
+    throw new StoreError("InvalidArgument", `Cannot compare ${compare.target} with ${compare.operand}`);
 }
 
 function checkKey(key: Uint8Array): void {
@@ -113,6 +113,13 @@ export function isReadOnly(request: TxnRequest): boolean {
   );
 }
 
+/** Whether it may put something, on any path. */
+export function hasPut(request: TxnRequest): boolean {
+  return [request.success, request.failure].some((branch) =>
+    branch.some((operation) => operation.type === "put" || (operation.type === "txn" && hasPut(operation.request))),
+  );
+}
+
 /** Which branch was taken, for the transaction and for each nested one on the way. */
 interface Path {
   readonly succeeded: boolean;
@@ -143,9 +150,10 @@ function holds(mvcc: Mvcc, compare: Compare): boolean {
   let any = false;
   let all = true;
   mvcc.walk(spanOf(compare), (head) => {
-    if (head.deleted) return;
+    if (head.deleted) return true;
     any = true;
-    if (!matches(compare, head)) all = false;
+    all = matches(compare, head);
+    return all;
   });
   if (any) return all;
   // A key that is not there has no value to compare with; its numbers are 0.
@@ -192,17 +200,16 @@ function check(mvcc: Mvcc, leases: LeaseBook, request: TxnRequest, path: Path): 
       const revision = operation.request.revision ?? 0;
       if (revision > 0) mvcc.checkRevision(revision);
     } else if (operation.type === "put") {
-      const name = keyText(operation.key);
-      if ((operation.ignoreValue || operation.ignoreLease) && mvcc.newest(name) === undefined)
+      if ((operation.ignoreValue || operation.ignoreLease) && mvcc.newest(keyText(operation.key)) === undefined)
         throw new StoreError(
           "KeyNotFound",
-          `Cannot keep the value or lease of the key "${name}": there is no such key`,
+          `Cannot keep the value or lease of the key "${keyText(operation.key)}": there is no such key`,
         );
       const lease = operation.lease ?? 0n;
       if (lease !== 0n && !leases.has(lease))
         throw new StoreError(
           "LeaseNotFound",
-          `Cannot attach the key "${name}" to lease ${lease}: there is no such lease`,
+          `Cannot attach the key "${keyText(operation.key)}" to lease ${lease}: there is no such lease`,
         );
     } else if (operation.type === "txn") {
       const nested = path.nested[at];
@@ -223,12 +230,13 @@ function perform(mvcc: Mvcc, leases: LeaseBook, operation: Operation, nested: Pa
       return { type: "range", ...mvcc.range(operation.request) };
     case "put": {
       const name = keyText(operation.key);
-      const present = mvcc.newest(name);
-      const value = operation.ignoreValue && present !== undefined ? present.value : operation.value;
-      const lease = operation.ignoreLease && present !== undefined ? present.lease : (operation.lease ?? 0n);
-      mvcc.put(operation.key, name, value, lease);
-      if (present?.lease !== lease) leases.move(name, present?.lease ?? 0n, lease);
-      return operation.previous && present !== undefined ? { type: "put", previous: present } : { type: "put" };
+      const kept = operation.ignoreValue || operation.ignoreLease ? mvcc.newest(name) : undefined;
+      const value = operation.ignoreValue && kept !== undefined ? kept.value : operation.value;
+      const lease = operation.ignoreLease && kept !== undefined ? kept.lease : (operation.lease ?? 0n);
+      const before = mvcc.put(name, value, lease);
+      const leaseBefore = before?.lease ?? 0n;
+      if (leaseBefore !== lease) leases.move(name, leaseBefore, lease);
+      return operation.previous && before !== undefined ? { type: "put", previous: before } : { type: "put" };
     }
     case "deleteRange": {
       const gone = mvcc.deleteRange(spanOf(operation));
