@@ -216,6 +216,14 @@ export function containerRuntimeContract(name: string, make: () => Promise<Runti
       expect(await codeOf(under.runtime.startContainer(id))).toBe("NotFound");
     });
 
+    test("a sandbox that never ran is created until it is removed, also after a stop", async () => {
+      const sandboxId = await under.runtime.createPodSandbox(sandboxConfig());
+      await under.runtime.stopPodSandbox(sandboxId);
+      expect((await under.runtime.list()).sandboxes).toMatchObject([{ id: sandboxId, state: "created" }]);
+      await under.runtime.removePodSandbox(sandboxId);
+      expect((await under.runtime.list()).sandboxes).toEqual([]);
+    });
+
     test("an absent image, and a program that cannot be started, are told apart", async () => {
       const sandboxId = await under.runtime.createPodSandbox(sandboxConfig());
       await under.runtime.startPodSandbox(sandboxId);

@@ -94,6 +94,20 @@ describe("a pod that is bound to the node", () => {
     expect([...node.network.attached]).toEqual(wired);
   });
 
+  test("whose link is gone when a kubelet begins gets it again, and goes on running", async () => {
+    await started();
+    await node.createPod("web", { containers: [web] });
+    await node.until(() => node.isReady("web"), "a ready pod");
+    const wired = [...node.network.attached];
+    // As a bridge that somebody deleted.
+    await node.stop();
+    node.network.attached.clear();
+    node.start();
+    await node.until(() => node.network.attached.size === 1, "the link");
+    expect([...node.network.attached]).toEqual(wired);
+    expect(node.containers()).toEqual(["web/0 running"]);
+  });
+
   test("whose container ends is started again at once, then after pauses that grow", async () => {
     await started();
     await node.createPod("crash", { containers: [telling("sleep", "1000", "exit", "3")] });
@@ -384,6 +398,26 @@ describe("a machine that fails", () => {
       "all of them again",
       10_000,
     );
+  });
+
+  test("wires pods whose sandboxes could not be started at first, and leaves no such sandbox", async () => {
+    await started();
+    await node.createPod("web", { containers: [web] });
+    await node.until(() => node.isReady("web"), "a ready pod");
+    // As an Engine does while it shuts down.
+    node.engine.fail("start", 1);
+    node.engine.restart();
+    const tried = () => node.events("web").filter((line) => line.includes("FailedCreatePodSandBox")).length > 0;
+    await node.until(tried, "a sandbox that does not start");
+    await node.clock.advance(300_000);
+    expect(node.engine.sandboxes.size).toBeLessThan(4);
+    node.engine.fail("start", 0);
+    await node.until(() => node.containers().includes("web/1 running"), "the pod again");
+    await node.clock.advance(60_000);
+    const running = [...node.engine.sandboxes.values()].filter(({ state }) => state === "running");
+    expect(running.map(({ config }) => config.podAddress)).toEqual([...node.network.attached.values()]);
+    expect(node.pod("web")?.status.podIP).toBe(running[0]?.config.podAddress?.split("/")[0]);
+    expect([...node.engine.sandboxes.values()].filter(({ state }) => state === "created")).toEqual([]);
   });
 
   test("is not ready while the engine is away, says why, and goes on when it is back", async () => {

@@ -116,6 +116,19 @@ describe("the plan for a pod", () => {
     expect(plan).toMatchObject({ createSandbox: 1, stopSandboxes: ["s0"] });
   });
 
+  test("clears away sandboxes that were made and never ran, and does not stop them", () => {
+    const left = [
+      sandbox({ id: "s1", attempt: 1, state: "created" }),
+      sandbox({ id: "s3", attempt: 3, state: "created" }),
+    ];
+    const beside = planPod(
+      input(podOf(), [...left, sandbox({ id: "s2", attempt: 2 })], [container({ sandboxId: "s2" })]),
+    );
+    expect(beside).toMatchObject({ stopSandboxes: [], removeSandboxes: ["s1", "s3"], start: [] });
+    const alone = planPod(input(podOf(), left, []));
+    expect(alone).toMatchObject({ stopSandboxes: [], removeSandboxes: ["s1", "s3"], createSandbox: 4 });
+  });
+
   test("uses the attempt of a container that never ran again, and of one that was about to run", () => {
     const never = container({ state: "created" });
     const elsewhere = planPod(input(podOf(), [sandbox({ state: "exited" })], [never]));

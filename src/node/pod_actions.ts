@@ -180,7 +180,7 @@ export function planPod(input: PlanInput): PodPlan {
 
   const finished = done !== "running";
   const stopSandboxes = observed.sandboxes
-    .filter(({ id, state }) => (finished || id !== sandbox?.id) && (state !== "exited" || hasRunning(observed, id)))
+    .filter(({ id, state }) => (finished || id !== sandbox?.id) && (state === "running" || hasRunning(observed, id)))
     .map(({ id }) => id);
   const wantsSandbox = !finished && fresh && start.length > 0;
   const attempts = observed.sandboxes.map(({ attempt }) => attempt);
@@ -246,7 +246,10 @@ export function isInitialised(
   );
 }
 
-/** Of each container the last two instances stay (lastState, logs --previous); of sandboxes the last. */
+/**
+ * Of each container the last two instances stay (lastState, logs --previous); of sandboxes the last. One whose start failed
+ * never becomes more than "created", holds an address, and is of no use.
+ */
 function garbage(
   pod: Observed<Pod>,
   observed: PodObservation,
@@ -262,7 +265,10 @@ function garbage(
   const newest = [...observed.sandboxes].sort((a, b) => b.attempt - a.attempt)[0];
   const removeSandboxes = observed.sandboxes
     .filter(
-      ({ id, state }) => state === "exited" && id !== newest?.id && id !== current?.id && !hasRunning(observed, id),
+      ({ id, state }) =>
+        id !== current?.id &&
+        (state === "created" || (state === "exited" && id !== newest?.id)) &&
+        !hasRunning(observed, id),
     )
     .map(({ id }) => id);
   return { removeContainers, removeSandboxes };

@@ -190,21 +190,24 @@ class LinuxPodNetwork implements PodNetwork {
     await must(
       "nsenter",
       ["-t", String(pid), "-n", "ip", "-batch", "-"],
-      batch(["link set lo up", `addr add ${address} dev eth0`, "link set eth0 up", `route add default via ${gateway}`]),
+      batch([
+        "link set lo up",
+        "link set eth0 up",
+        `route add default via ${gateway} dev eth0 onlink`,
+        // Last: whoever finds it knows that the rest was done.
+        `addr add ${address} dev eth0`,
+      ]),
     );
   }
 
   async #isAttached(veth: string, pid: number, address: string): Promise<boolean> {
     const [host, pod] = await Promise.all([
       run("ip", ["-o", "link", "show", "dev", veth]),
-      run(
-        "nsenter",
-        ["-t", String(pid), "-n", "ip", "-batch", "-"],
-        batch(["-4 -o addr show dev eth0 up", "-4 route show default"]),
-      ),
+      run("nsenter", ["-t", String(pid), "-n", "ip", "-4", "-o", "addr", "show", "dev", "eth0", "up"]),
     ]);
     if (host.code !== 0 || !host.stdout.includes(`master ${bridgeName}`) || pod.code !== 0) return false;
-    return pod.stdout.includes(`inet ${address} `) && pod.stdout.includes("default via ");
+    // Not its routes: a pod that may change them (one that builds a tunnel) shall keep them when it is adopted.
+    return pod.stdout.includes(`inet ${address} `);
   }
 
   async detach(podUid: string): Promise<void> {

@@ -63,10 +63,12 @@ export class PodSandboxes {
     this.#wired = sandboxId;
   }
 
-  /** Ends them and gives the pod's address back. */
+  /** Ends them. The pod's wiring and address go too, unless another sandbox of it runs and uses them. */
   async stop(ids: readonly string[]): Promise<void> {
     const { context, identity } = this.#worked;
     for (const id of ids) await context.runtime.stopPodSandbox(id);
+    const { sandboxes } = this.#worked.observation();
+    if (sandboxes.some(({ id, state }) => state === "running" && !ids.includes(id))) return;
     await context.podNetwork.detach(identity.uid);
     context.addresses.free(identity.uid);
   }

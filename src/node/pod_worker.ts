@@ -173,7 +173,11 @@ export class PodWorker {
       await this.#sandboxes.stop(plan.stopSandboxes);
     }
     for (const id of plan.discard) await this.#context.runtime.removeContainer(id);
-    if (plan.createSandbox !== undefined || plan.start.length > 0) {
+    // Before the next is made: where none can be started, they and their addresses must not become more and more.
+    for (const id of plan.removeSandboxes) await this.#context.runtime.removePodSandbox(id);
+    const current = runningSandbox(this.#worked.observation());
+    const unwired = current !== undefined && !this.#sandboxes.isWired(current.id);
+    if (plan.createSandbox !== undefined || plan.start.length > 0 || unwired) {
       const later = await this.#start(pod, plan, signal);
       againMs = soonest(againMs, later);
     }
@@ -181,8 +185,10 @@ export class PodWorker {
       await this.#context.runtime.removeContainer(id);
       this.#messages.forget(id);
     }
-    for (const id of plan.removeSandboxes) await this.#context.runtime.removePodSandbox(id);
-    await this.#look(signal, plan.kill.length + plan.start.length + plan.removeContainers.length > 0);
+    await this.#look(
+      signal,
+      plan.kill.length + plan.start.length + plan.removeContainers.length + plan.removeSandboxes.length > 0,
+    );
     return againMs;
   }
 
@@ -281,8 +287,8 @@ export class PodWorker {
       ready = made.ready;
       // Awaited below; a failure before that must not count as unhandled.
       ready.catch(() => undefined);
-    } else if (found !== undefined && !this.#sandboxes.isWired(found.id) && plan.start.length > 0) {
-      // An earlier life started it, and may have ended before it was wired.
+    } else if (found !== undefined && !this.#sandboxes.isWired(found.id)) {
+      // An earlier life started it: it may have ended before it was wired, or somebody took the link or the bridge away since.
       ready = this.#sandboxes.wire(found.id, found.pid ?? 0, found.podAddress);
       ready.catch(() => undefined);
     }

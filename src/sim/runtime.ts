@@ -233,8 +233,8 @@ export class SimEngine {
   endSandbox(sandbox: SimSandbox): void {
     for (const container of this.containers.values())
       if (container.sandboxId === sandbox.id && container.state === "running") this.#ended(container, 137);
+    // One that never ran stays "created", as Docker has it.
     if (sandbox.state === "running") this.#sandboxEnded(sandbox);
-    sandbox.state = "exited";
   }
 
   tell(event: RuntimeEvent): void {

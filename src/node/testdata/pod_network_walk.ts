@@ -74,6 +74,18 @@ try {
   await network.attach("uid-2", second, "10.42.0.3/24");
   reaches(second, "10.42.0.2");
 
+  // The bridge was taken away and is there again: the pair is put back on it.
+  run("ip", "link", "del", bridgeName);
+  await network.prepareNode(config);
+  await network.attach("uid-1", first, "10.42.0.2/24");
+  await network.attach("uid-2", second, "10.42.0.3/24");
+  reaches(second, "10.42.0.2");
+
+  // A pod that chose its own way out keeps it when a restarted kubelet takes it over.
+  enter(second, "ip", "route", "replace", "default", "dev", "lo");
+  await network.attach("uid-2", second, "10.42.0.3/24");
+  assert.match(enter(second, "ip", "route", "show", "default").stdout, /dev lo/);
+
   // A restarted control plane with another network.
   await createPodNetwork(log).prepareNode({ ...config, podCidr: "10.42.1.0/24" });
   assert.doesNotMatch(run("ip", "addr", "show", "dev", bridgeName), /10\.42\.0\.1\//);
