@@ -2,6 +2,7 @@ import type { Clock } from "./clock.ts";
 import type { Disk } from "./disk.ts";
 import type { HttpClient, HttpServer } from "./http.ts";
 import type { Log } from "./log.ts";
+import type { PeerLink } from "./peer_link.ts";
 import type { Pki } from "./pki.ts";
 import type { Random } from "./random.ts";
 
@@ -14,4 +15,5 @@ export interface Env {
   readonly http: HttpServer;
   readonly httpClient: HttpClient;
   readonly pki: Pki;
+  readonly peers: PeerLink;
 }

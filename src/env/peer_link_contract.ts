@@ -48,11 +48,12 @@ class Process {
     return this.#network;
   }
 
-  async open(listens = true, port = 0, identity = this.identity): Promise<void> {
+  async open(listens = true, port = 0): Promise<void> {
+    this.events.length = 0;
     const opening = this.#under.link.open(
       {
         listen: listens ? { address: "127.0.0.1", port } : undefined,
-        identity,
+        identity: this.identity,
         clusterId: () => this.clusterId,
         build: "0.0.7",
       },
@@ -277,7 +278,7 @@ export function peerLinkContract(name: string, make: () => Promise<PeerLinkUnder
         { publicKey: c.key, addresses: [] },
       ]);
       c.seek(a, a.address);
-      await haveConnected(c);
+      await haveConnected(a, c);
       expect(a.isConnectedTo(b)).toBe(false);
       a.network.send(c.key, numbered(2));
       await under.until(() => c.frames.length === 1, "the frame");

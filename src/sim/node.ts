@@ -11,6 +11,7 @@ import { SimulatedDisk } from "./disk.ts";
 import { SimulatedHttp } from "./http.ts";
 import { Life } from "./life.ts";
 import { SimDialer, SimPodFiles, simHostFacts } from "./machine_link.ts";
+import { type SimulatedHost, SimulatedNetwork } from "./network.ts";
 import { SimulatedPki } from "./pki.ts";
 import { SimPodNetwork } from "./pod_network.ts";
 import { SimulatedProxy } from "./proxy.ts";
@@ -27,6 +28,10 @@ export interface SimulatedNodeOptions {
   /** Images that a pull finds. */
   readonly registry?: readonly string[];
   readonly diskBytes?: number;
+  /** "192.0.2.7" */
+  readonly address?: string;
+  /** Where its peers are; without one it is alone. */
+  readonly network?: SimulatedNetwork;
 }
 
 /**
@@ -42,6 +47,8 @@ export class SimulatedNode {
   readonly files = new SimPodFiles();
   readonly proxy: SimulatedProxy;
   readonly http = new SimulatedHttp();
+  /** Its place in the network of the members; a life's end closes what it opened there. */
+  readonly host: SimulatedHost;
   /** Over HTTP with the administrator's token, through every restart. Answers 503 while the node is down. */
   readonly client: Client;
   readonly transport: Transport;
@@ -57,15 +64,16 @@ export class SimulatedNode {
 
   constructor(sim: Simulation, options: SimulatedNodeOptions = {}) {
     const { clock, trace } = sim;
+    const address = options.address ?? "192.0.2.7";
     this.#sim = sim;
     this.#random = sim.random.fork();
     this.name = options.name ?? "boat";
     this.config = readConfig({
-      argv: ["--node-name", this.name, "--node-ip", "192.0.2.7", ...(options.flags ?? [])],
+      argv: ["--node-name", this.name, "--node-ip", address, ...(options.flags ?? [])],
       environment: {},
       readYaml: () => undefined,
       hostName: () => this.name,
-      hostAddress: () => "192.0.2.7",
+      hostAddress: () => address,
     });
     this.disk = new SimulatedDisk({
       random: this.#random.fork(),
@@ -86,6 +94,8 @@ export class SimulatedNode {
     this.proxy = new SimulatedProxy(clock, this.#random.fork());
     this.#dialer = new SimDialer((address) => this.answers(address));
     this.#pki = new SimulatedPki(clock);
+    const peers = options.network ?? new SimulatedNetwork({ clock, random: this.#random.fork() });
+    this.host = peers.host(this.name, address);
     this.transport = this.#transport();
     this.client = new Client(this.transport);
     sim.signal.addEventListener("abort", () => this.#life?.end());
@@ -130,6 +140,7 @@ export class SimulatedNode {
         http: life.bind(this.http),
         httpClient: life.bind({ fetch: (url: string) => this.#answer(url) }),
         pki: life.bind(this.#pki),
+        peers: life.bind(this.host.link),
         containerRuntime: (clusterUid) => life.bind(this.engine.forCluster(clusterUid)),
         podNetwork: life.bind(this.network),
         podFiles: life.bind(this.files),
@@ -171,6 +182,7 @@ export class SimulatedNode {
     this.#server = undefined;
     this.disk.killProcess();
     this.http.cut();
+    this.host.kill();
   }
 
   /**
@@ -179,6 +191,7 @@ export class SimulatedNode {
    */
   cutPower(): void {
     this.disk.cutPower();
+    this.host.cutPower();
     this.kill();
   }
 
@@ -190,6 +203,7 @@ export class SimulatedNode {
     this.#life = undefined;
     this.#server = undefined;
     this.http.cut();
+    this.host.kill();
     this.#sim.trace.note(`node ${this.name} has stopped`);
   }
 

@@ -5,6 +5,7 @@ import { realDisk } from "./disk.ts";
 import { realHttpClient } from "./http_client.ts";
 import { realHttpServer } from "./http_server.ts";
 import { createLog } from "./log.ts";
+import { realPeerLink } from "./peer_link.ts";
 import { realPki } from "./pki.ts";
 import { realRandom } from "./random.ts";
 
@@ -29,5 +30,6 @@ export function realEnv(options: RealEnvOptions): Env {
     http: realHttpServer(log.with({ area: "http" })),
     httpClient: realHttpClient,
     pki: realPki(realClock, realRandom),
+    peers: realPeerLink({ clock: realClock, random: realRandom, log: log.with({ area: "peers" }) }),
   };
 }
