@@ -142,6 +142,8 @@ export interface ObservedContainer {
   readonly oomKilled?: boolean;
   /** The engine's message when it could not start. */
   readonly error?: string;
+  /** Nobody saw its end: it was removed while it ran. Never said by an engine (vanished_containers.ts). */
+  readonly lost?: boolean;
   readonly createdAtMs: number;
   readonly startedAtMs?: number;
   readonly finishedAtMs?: number;

@@ -375,6 +375,64 @@ describe("the end of a pod", () => {
 });
 
 describe("a machine that fails", () => {
+  const idOf = (name: string) => [...node.engine.containers].find(([, { config }]) => config.name === name)?.[0] ?? "";
+
+  test("fails a pod that is to run once when its container is removed, and does not run it again", async () => {
+    await started();
+    await node.createPod("once", { containers: [telling("deaf")], restartPolicy: "Never" });
+    await node.until(() => node.isReady("once"), "a ready pod");
+    node.engine.removeByHand(idOf("main"));
+    await node.until(() => node.pod("once")?.status.phase === "Failed", "the failure");
+    await node.clock.advance(120_000);
+    expect(node.containers()).toEqual([]);
+    expect(node.pod("once")?.status.containerStatuses?.[0]).toMatchObject({
+      restartCount: 0,
+      state: { terminated: { exitCode: 137, reason: "ContainerStatusUnknown" } },
+    });
+  });
+
+  test("counts a restart on when a container, or the last of it, is removed", async () => {
+    await started();
+    await node.createPod("web", { containers: [web] });
+    await node.until(() => node.isReady("web"), "a ready pod");
+    node.engine.removeByHand(idOf("web"));
+    await node.until(() => node.containers().includes("web/1 running"), "a second instance");
+    await node.createPod("loop", { containers: [telling("exit", "3")] });
+    const loop = () => node.pod("loop")?.status.containerStatuses?.[0];
+    await node.until(() => loop()?.restartCount === 1 && loop()?.state?.waiting !== undefined, "a back-off");
+    for (const [id, { config }] of node.engine.containers) if (config.name === "main") node.engine.removeByHand(id);
+    await node.clock.advance(1000);
+    expect(loop()).toMatchObject({ restartCount: 1, lastState: { terminated: { exitCode: 3 } } });
+    await node.until(() => node.containers().some((line) => line.startsWith("main/2")), "the third instance", 30_000);
+  });
+
+  test("keeps the end of a pod whose containers were pruned, and runs what had ended well no more", async () => {
+    await started();
+    const job = { name: "job", image: "busybox", command: ["sim", "exit", "0"] };
+    await node.createPod("done", { containers: [job], restartPolicy: "Never" });
+    await node.createPod("half", { containers: [{ ...job, name: "part" }, web], restartPolicy: "OnFailure" });
+    await node.until(() => node.pod("done")?.status.phase === "Succeeded", "the end");
+    await node.until(() => node.containers().includes("part/0 exited"), "the end of a part");
+    await node.clock.advance(5000);
+    for (const name of ["job", "part"]) node.engine.removeByHand(idOf(name));
+    await node.clock.advance(60_000);
+    expect(node.containers()).toEqual(["web/0 running"]);
+    for (const [pod, at] of [
+      ["done", 0],
+      ["half", 0],
+    ] as const)
+      expect(node.pod(pod)?.status.containerStatuses?.[at]?.state?.terminated).toMatchObject({ reason: "Completed" });
+  });
+
+  test("ends what runs on without its sandbox, so that nothing runs twice", async () => {
+    await started();
+    await node.createPod("web", { containers: [web] });
+    await node.until(() => node.isReady("web"), "a ready pod");
+    node.engine.removeByHand([...node.engine.sandboxes.keys()][0] ?? "");
+    await node.until(() => node.containers().includes("web/1 running"), "a second instance");
+    expect(node.containers()).toEqual(["web/0 exited", "web/1 running"]);
+  });
+
   test("gives a pod whose sandbox died a new one, and a new address", async () => {
     await started();
     await node.createPod("web", { containers: [web] });

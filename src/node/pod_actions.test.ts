@@ -116,6 +116,25 @@ describe("the plan for a pod", () => {
     expect(plan).toMatchObject({ createSandbox: 1, stopSandboxes: ["s0"] });
   });
 
+  test("does not run a pod again whose policy is Never, when its sandbox died", () => {
+    const once = podOf({ restartPolicy: "Never", initContainers: [{ name: "init", image: "nginx" }] });
+    const init = exited(0, { id: "i", name: "init" });
+    const dead = [sandbox({ state: "exited" })];
+    const plan = planPod(input(once, dead, [init, container()]));
+    expect(plan).toMatchObject({ start: [], stopSandboxes: ["s0"] });
+    expect(plan.createSandbox).toBeUndefined();
+    expect(planPod(input(once, dead, [init, exited(137)]))).toMatchObject({ start: [], finished: true });
+    const onFailure = podOf({ restartPolicy: "OnFailure" });
+    expect(started(input(onFailure, dead, [container()]))).toEqual(["main/1"]);
+  });
+
+  test("ends what runs on without its sandbox before it starts another instance", () => {
+    const plan = planPod(input(podOf(), [], [container()]));
+    expect(plan).toMatchObject({ createSandbox: 0, stopSandboxes: ["s0"], start: [{ attempt: 1 }] });
+    const replaced = planPod(input(podOf(), [sandbox({ id: "s1", attempt: 1 })], [container({ sandboxId: "s0" })]));
+    expect(replaced).toMatchObject({ stopSandboxes: ["s0"], start: [{ attempt: 1 }] });
+  });
+
   test("clears away sandboxes that were made and never ran, and does not stop them", () => {
     const left = [
       sandbox({ id: "s1", attempt: 1, state: "created" }),

@@ -126,7 +126,8 @@ export function planPod(input: PlanInput): PodPlan {
     const attempt = latest.attempt + 1;
     // A new sandbox runs its init containers from the start, and ends what ran in the old one.
     if (!here && init) return { container, attempt, init };
-    if (latest.state !== "exited") return { container, attempt, init };
+    if (latest.state !== "exited")
+      return restarts(pod, container, init, asKilled(latest)) ? { container, attempt, init } : undefined;
     if (!restarts(pod, container, init, latest)) return undefined;
     const finishedAtMs = latest.finishedAtMs ?? latest.createdAtMs;
     const waitMs = input.backOffMs(container.name, finishedAtMs);
@@ -144,7 +145,7 @@ export function planPod(input: PlanInput): PodPlan {
   const initialised = !fresh && isInitialised(pod, observed, sandbox, input);
   const start: ContainerStart[] = [];
 
-  if (done === "running") {
+  if (done === "running" && !(fresh && main.every((container) => endsWithSandbox(pod, container, observed)))) {
     if (initialised) {
       for (const container of [...initContainers.filter(isSidecar), ...main]) {
         const one = startOf(container, initContainers.includes(container));
@@ -179,9 +180,14 @@ export function planPod(input: PlanInput): PodPlan {
   }
 
   const finished = done !== "running";
-  const stopSandboxes = observed.sandboxes
+  const ended = observed.sandboxes
     .filter(({ id, state }) => (finished || id !== sandbox?.id) && (state === "running" || hasRunning(observed, id)))
     .map(({ id }) => id);
+  // Removed by hand: its containers run on, in a network that nobody reaches.
+  const removed = observed.containers
+    .filter(({ state, sandboxId }) => state === "running" && !observed.sandboxes.some(({ id }) => id === sandboxId))
+    .map(({ sandboxId }) => sandboxId);
+  const stopSandboxes = [...new Set([...ended, ...removed])];
   const wantsSandbox = !finished && fresh && start.length > 0;
   const attempts = observed.sandboxes.map(({ attempt }) => attempt);
   return {
@@ -195,6 +201,18 @@ export function planPod(input: PlanInput): PodPlan {
     finished,
     ...(againMs === undefined ? {} : { againMs }),
   };
+}
+
+/** How a container ends whose sandbox died: it is killed. */
+function asKilled(container: ObservedContainer): ObservedContainer {
+  return container.state === "running" ? { ...container, state: "exited", exitCode: 137 } : container;
+}
+
+/** With the sandbox gone, is this main container through for good? Then nothing needs another sandbox for it. */
+function endsWithSandbox(pod: Observed<Pod>, container: AnyContainer, observed: PodObservation): boolean {
+  const [latest] = instancesOf(observed, container.name);
+  if (latest === undefined || latest.state === "created") return false;
+  return !restarts(pod, container, false, asKilled(latest));
 }
 
 function hasRunning({ containers }: PodObservation, sandboxId: string): boolean {

@@ -13,6 +13,7 @@ import {
   runningSandbox,
 } from "./pod_actions.ts";
 import type { AnyContainer } from "./pod_environment.ts";
+import { lostReason } from "./vanished_containers.ts";
 
 export interface Waiting {
   readonly reason: string;
@@ -38,13 +39,15 @@ const containerId = (container: ObservedContainer) => `docker://${container.id}`
 
 function terminated(container: ObservedContainer, message: string | undefined): ContainerState {
   const code = container.exitCode ?? 0;
-  const reason = container.error
-    ? "ContainerCannotRun"
-    : container.oomKilled
-      ? "OOMKilled"
-      : code === 0
-        ? "Completed"
-        : "Error";
+  const reason = container.lost
+    ? lostReason
+    : container.error
+      ? "ContainerCannotRun"
+      : container.oomKilled
+        ? "OOMKilled"
+        : code === 0
+          ? "Completed"
+          : "Error";
   const text = message || container.error;
   return {
     terminated: {

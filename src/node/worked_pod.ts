@@ -19,6 +19,7 @@ import type { PodNetwork } from "./pod_network_link.ts";
 import type { SourcesOptions } from "./pod_sources.ts";
 import { PodStatusWriter } from "./pod_status_writer.ts";
 import type { ProbeEffects } from "./probe_actions.ts";
+import { withVanished } from "./vanished_containers.ts";
 
 /** What all workers of a node share. */
 export interface WorkerContext extends SourcesOptions {
@@ -84,8 +85,10 @@ export class WorkedPod {
     return `${this.context.podsDir}/${this.identity.uid}`;
   }
 
+  /** What the engine has of the pod, and what it had as far as the pod's status knows. */
   observation(): PodObservation {
-    return this.context.observed.of(this.identity.uid);
+    const observed = this.context.observed.of(this.identity.uid);
+    return this.pod ? withVanished(this.pod, observed) : observed;
   }
 
   podIp(pod: Observed<Pod>): string | undefined {

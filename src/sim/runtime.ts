@@ -133,6 +133,18 @@ export class SimEngine {
     if (sandbox?.state === "running") this.#sandboxEnded(sandbox);
   }
 
+  /** A fault: somebody removes a sandbox or a container by force; what is in the sandbox runs on. */
+  removeByHand(id: string): void {
+    const container = this.containers.get(id);
+    const sandbox = this.sandboxes.get(id);
+    if (container?.state === "running") this.#ended(container, 137);
+    if (sandbox?.state === "running") this.#sandboxEnded(sandbox);
+    this.containers.delete(id);
+    this.sandboxes.delete(id);
+    const pod = (container ?? sandbox)?.config.pod;
+    if (pod) this.tell({ type: "removed", podUid: pod.uid });
+  }
+
   /** A fault: this share of the calls of a verb fails, after hanging for `hangMs`. */
   fail(verb: Verb, share: number, code: RuntimeErrorCode = "Unknown", hangMs = 0): void {
     if (share === 0) this.#faults.delete(verb);
@@ -230,11 +242,12 @@ export class SimEngine {
     this.tell({ type: "died", podUid: sandbox.config.pod.uid });
   }
 
-  endSandbox(sandbox: SimSandbox): void {
+  endSandbox(sandboxId: string): void {
     for (const container of this.containers.values())
-      if (container.sandboxId === sandbox.id && container.state === "running") this.#ended(container, 137);
+      if (container.sandboxId === sandboxId && container.state === "running") this.#ended(container, 137);
+    const sandbox = this.sandboxes.get(sandboxId);
     // One that never ran stays "created", as Docker has it.
-    if (sandbox.state === "running") this.#sandboxEnded(sandbox);
+    if (sandbox?.state === "running") this.#sandboxEnded(sandbox);
   }
 
   tell(event: RuntimeEvent): void {
@@ -318,15 +331,14 @@ class SimRuntime implements ContainerRuntime {
 
   async stopPodSandbox(sandboxId: string): Promise<void> {
     await this.#engine.begin("stop", 20, 60);
-    const sandbox = this.#engine.sandboxes.get(sandboxId);
-    if (sandbox) this.#engine.endSandbox(sandbox);
+    this.#engine.endSandbox(sandboxId);
   }
 
   async removePodSandbox(sandboxId: string): Promise<void> {
     await this.#engine.begin("remove", 20, 50);
     const sandbox = this.#engine.sandboxes.get(sandboxId);
     if (!sandbox) return;
-    this.#engine.endSandbox(sandbox);
+    this.#engine.endSandbox(sandboxId);
     this.#engine.sandboxes.delete(sandboxId);
     this.#engine.tell({ type: "removed", podUid: sandbox.config.pod.uid });
   }
