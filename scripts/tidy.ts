@@ -60,7 +60,7 @@ const effects: readonly [RegExp, string][] = [
 ];
 const ioModules =
   /^(node:(fs|fs\/promises|net|tls|http|https|http2|dgram|child_process|os|worker_threads|timers.*)|dockerode|ws|bun)$/;
-const entryPoints = [/^src\/main\.ts$/];
+const entryPoints = [/^src\/main\.ts$/, /^src\/store\/etcd\/services\.ts$/];
 
 export interface SourceFile {
   readonly path: string;
