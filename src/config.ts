@@ -26,7 +26,17 @@ export const settings: readonly Setting[] = [
     value: "FILE",
     help: "the administrator's kubeconfig (DATA-DIR/kubeconfig.yaml, mode 0600)",
   },
-  { name: "token", value: "TOKEN", help: "the administrator's bearer token (made at the first start)" },
+  {
+    name: "server",
+    value: "URL",
+    help: "a server of the cluster to join, https://ADDRESS:6443; asked at the first start",
+  },
+  {
+    name: "token",
+    value: "TOKEN",
+    help: "with --server: the token to join with; else the administrator's bearer token (made at the first start)",
+  },
+  { name: "peer-port", value: "PORT", help: "where servers of a cluster speak with each other (2380)" },
   {
     name: "disable",
     value: "NAMES",
@@ -94,6 +104,11 @@ const Settings = z.strictObject({
     .default({ from: 30000, to: 32767 }),
   "cluster-domain": dnsLabel.default("cluster.local"),
   "write-kubeconfig": z.string().startsWith("/", "must be an absolute path").optional(),
+  server: z
+    .url({ protocol: /^https$/, error: "must be a URL such as https://192.0.2.7:6443" })
+    .transform((url) => url.replace(/\/+$/, ""))
+    .optional(),
+  "peer-port": port.default(2380),
   token: z.string().min(16, "must have at least 16 characters").optional(),
   disable: z
     .union([z.string().transform((text) => text.split(",").filter((part) => part !== "")), z.array(z.string())])
@@ -116,6 +131,10 @@ export interface Config {
   readonly nodePortRange: { readonly from: number; readonly to: number };
   readonly clusterDomain: string;
   readonly writeKubeconfig: string;
+  /** A server of the cluster to join. */
+  readonly server: string | undefined;
+  readonly peerPort: number;
+  /** With `server` the token to join with, else the administrator's. */
   readonly token: string | undefined;
   readonly disable: readonly Part[];
   readonly logLevel: "debug" | "info" | "warn" | "error";
@@ -242,6 +261,8 @@ export function readConfig(sources: ConfigSources): Config {
     nodePortRange: values["service-node-port-range"],
     clusterDomain: values["cluster-domain"],
     writeKubeconfig: values["write-kubeconfig"] ?? `${values["data-dir"]}/kubeconfig.yaml`,
+    server: values.server,
+    peerPort: values["peer-port"],
     token: values.token,
     disable: values.disable,
     logLevel: values["log-level"],

@@ -5,9 +5,11 @@
 
 import { GroupAuthorizer } from "./api/authorization.ts";
 import {
+  adoptCredentials,
   kubeconfigYaml,
   loadAdminToken,
   loadAuthority,
+  loadPeerIdentity,
   loadServerCertificate,
   renewalDelayMs,
   type ServerNames,
@@ -36,6 +38,17 @@ import { namespaceKind } from "./kinds/core/namespace.ts";
 import { nodeKind } from "./kinds/core/node.ts";
 import { KindRegistry } from "./kinds/registry.ts";
 import { whileLeading } from "./leadership.ts";
+import {
+  apiAddresses,
+  createClusterDesk,
+  holdsStore,
+  keepApiAddresses,
+  placeOf,
+  reachability,
+  requestPlace,
+  selfOf,
+  takePlace,
+} from "./membership.ts";
 import type { ContainerRuntime } from "./node/container_runtime.ts";
 import { type EndpointGate, noEndpointGate } from "./node/endpoint_gate.ts";
 import { createKubelet } from "./node/kubelet.ts";
@@ -95,17 +108,39 @@ async function startParts(config: Config, env: ServerEnv, parts: Parts): Promise
   const keep = (part: string, work: Promise<unknown>) => parts.keep(part, work);
   const enabled = (part: Config["disable"][number]) => !config.disable.includes(part);
 
-  // The store first: nothing is true that is not in it.
+  // Who this server is to its peers; when it is told to join a cluster, the others make room for it first.
   await disk.makeDirectory(config.dataDir);
+  const credentials = { disk, random, dataDir: config.dataDir };
+  const identity = await loadPeerIdentity(env.pki, config.nodeName, credentials);
+  const storeDirectory = `${config.dataDir}/store`;
+  const { server } = config;
+  const grant =
+    server === undefined || (await holdsStore(disk, storeDirectory))
+      ? undefined
+      : await requestPlace({ ...config, server }, env, identity.publicKeySha256, env.version, ending.signal);
+  if (grant !== undefined) await adoptCredentials(credentials, grant);
+
+  // The store: nothing is true that is not in it.
   const store = await openEmbeddedStore({
     disk,
     clock,
     random,
     log: log.with({ area: "store" }),
-    directory: `${config.dataDir}/store`,
+    directory: storeDirectory,
+    cluster: {
+      link: env.peers,
+      listen: { address: config.bindAddress, port: config.peerPort },
+      identity,
+      publicKey: identity.publicKeySha256,
+      self: selfOf(config),
+    },
+    ...(grant === undefined ? {} : { place: placeOf(grant) }),
     onFailure: env.failed,
   });
   parts.atEnd("store", () => store.close());
+  keep("membership", takePlace(store, config, env, ending.signal));
+
+  const isServerReachable = (nodeName: string) => reachability(store, nodeName);
 
   // The API over it, without HTTP; everything in this process talks to it directly.
   const kinds = new KindRegistry(allKinds);
@@ -119,23 +154,27 @@ async function startParts(config: Config, env: ServerEnv, parts: Parts): Promise
     serviceCidr: config.serviceCidr,
     nodePortRange: { first: config.nodePortRange.from, last: config.nodePortRange.to },
     authorizer,
+    isServerReachable,
   });
   parts.onStop(() => core.close());
   const clientOf = (name: string, ...groups: string[]) =>
     new Client(inProcessTransport(core, componentIdentity(name, ...groups), name));
   const admin = clientOf("system:wherry", "system:masters");
-  await ensureSystemObjects(core, {
-    serviceCidr: config.serviceCidr,
-    addresses: [config.nodeIp],
-    port: config.httpsListenPort,
-  });
+  const ensureObjects = (addresses: readonly string[]) =>
+    ensureSystemObjects(core, { serviceCidr: config.serviceCidr, addresses, port: config.httpsListenPort });
+  await ensureObjects(apiAddresses(store, config.nodeIp));
+  keep(
+    "api endpoints",
+    whileLeading(store, ending.signal, (_term, signal) =>
+      keepApiAddresses(store, config.nodeIp, env, ensureObjects, signal),
+    ),
+  );
   const clusterUid = (await admin.get(namespaceKind, { name: "kube-system" })).metadata.uid;
   await keepClusterUid(disk, config.dataDir, clusterUid);
 
   // HTTPS, with credentials of our own.
   let kubeletLink: KubeletLink | undefined;
-  const credentials = { disk, random, dataDir: config.dataDir };
-  const token = await loadAdminToken(credentials, config.token);
+  const token = await loadAdminToken(credentials, server === undefined ? config.token : undefined);
   const tokens = [knownToken(token, { name: "wherry-admin", groups: ["system:masters"] })];
   const authority = await loadAuthority(env.pki, credentials);
   const names: ServerNames = {
@@ -155,6 +194,7 @@ async function startParts(config: Config, env: ServerEnv, parts: Parts): Promise
     clock,
     log: log.with({ area: "api" }),
     build,
+    cluster: createClusterDesk({ store, config, client: admin, clock, random, log, authority, adminToken: token }),
     checks: [
       {
         name: "store",
@@ -201,7 +241,7 @@ async function startParts(config: Config, env: ServerEnv, parts: Parts): Promise
       whileLeading(store, ending.signal, (term, signal) => {
         const client = leadersClient("system:kube-controller-manager", term);
         const clusterCaPem = authority.certificatePem;
-        return startControllers({ client, clock, random, log, clusterCidr, clusterCaPem }, signal);
+        return startControllers({ client, clock, random, log, clusterCidr, clusterCaPem, isServerReachable }, signal);
       }),
     );
   }

@@ -3,7 +3,7 @@
  * renewed before it ends, and the administrator's token. Private keys and tokens are files of mode 0600.
  */
 import type { Disk } from "../env/disk.ts";
-import type { KeyPair, Pki } from "../env/pki.ts";
+import type { KeyPair, PeerIdentity, Pki } from "../env/pki.ts";
 import type { Random } from "../env/random.ts";
 
 const authorityDays = 3650;
@@ -65,6 +65,34 @@ export async function loadAuthority(pki: Pki, options: CredentialOptions): Promi
   return made;
 }
 
+/** Takes over the authority of the cluster that this server joins, before any other is made. */
+export async function adoptCredentials(
+  options: CredentialOptions,
+  { authority, adminToken }: { readonly authority: KeyPair; readonly adminToken: string },
+): Promise<void> {
+  await writePair(options, "ca", authority);
+  await writeToken(options, adminToken);
+}
+
+/** The key by which peers know this server, made at the first call and kept for ever: it is who the server is. */
+export async function loadPeerIdentity(pki: Pki, nodeName: string, options: CredentialOptions): Promise<PeerIdentity> {
+  const present = await readPair(pki, options, "peer");
+  if (typeof present === "object") {
+    const { publicKeySha256 } = await pki.inspect(present.certificatePem);
+    return { ...present, publicKeySha256 };
+  }
+  const { certificate, key } = pathsOf(options.dataDir, "peer");
+  // The certificate is written last: without it nobody knows the key yet.
+  if (await options.disk.exists(certificate))
+    throw new AuthorityError(
+      `Cannot use this server's key for its peers: ${certificate} ${present === "mismatch" ? `does not belong to ${key}` : `is there, and ${key} is missing`}. ` +
+        "Restore both files from a backup; or remove this server from the cluster (wherry member remove), empty its data directory, and let it join again.",
+    );
+  const made = await pki.createPeerIdentity(nodeName);
+  await writePair(options, "peer", made);
+  return made;
+}
+
 /** The server's certificate for all of its names, made again when a name is missing, it ends soon, or the CA changed. */
 export async function loadServerCertificate(
   pki: Pki,
@@ -118,15 +146,23 @@ export function serverDnsNames({ nodeName, clusterDomain }: ServerNames): string
 export async function loadAdminToken(options: CredentialOptions, configured?: string): Promise<string> {
   const { disk, random, dataDir } = options;
   if (configured !== undefined) return configured;
-  const path = `${dataDir}/pki/admin.token`;
+  const path = tokenPath(dataDir);
   if (await disk.exists(path)) {
     const token = new TextDecoder().decode(await disk.readFile(path)).trim();
     if (token !== "") return token;
   }
   const token = Array.from(random.bytes(32), (byte) => byte.toString(16).padStart(2, "0")).join("");
-  await disk.makeDirectory(`${dataDir}/pki`);
-  await disk.writeFileAtomic(path, new TextEncoder().encode(`${token}\n`), { mode: 0o600 });
+  await writeToken({ disk, random, dataDir }, token);
   return token;
+}
+
+async function writeToken({ disk, dataDir }: CredentialOptions, token: string): Promise<void> {
+  await disk.makeDirectory(`${dataDir}/pki`);
+  await disk.writeFileAtomic(tokenPath(dataDir), new TextEncoder().encode(`${token}\n`), { mode: 0o600 });
+}
+
+function tokenPath(dataDir: string): string {
+  return `${dataDir}/pki/admin.token`;
 }
 
 export interface KubeconfigOptions {

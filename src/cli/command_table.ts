@@ -27,6 +27,33 @@ export const commandTable: readonly CommandEntry[] = [
     load: () => import("./commands/kubeconfig.ts"),
   },
   {
+    name: "token",
+    group: "node",
+    summary: "tokens by which servers join the cluster",
+    subcommands: [
+      { name: "create", summary: "make and print a token", load: () => import("./commands/token_create.ts") },
+    ],
+  },
+  {
+    name: "member",
+    group: "node",
+    summary: "the servers of the cluster",
+    subcommands: [
+      {
+        name: "list",
+        aliases: ["ls"],
+        summary: "who they are, and how many may be lost",
+        load: () => import("./commands/member_list.ts"),
+      },
+      {
+        name: "remove",
+        aliases: ["rm"],
+        summary: "remove one for good",
+        load: () => import("./commands/member_remove.ts"),
+      },
+    ],
+  },
+  {
     name: "version",
     group: "node",
     summary: "versions of this executable and of the server",

@@ -26,6 +26,8 @@ export interface ControllersOptions {
   readonly clusterCidr: string;
   /** PEM; given, every namespace gets the ConfigMap kube-root-ca.crt. */
   readonly clusterCaPem?: string | undefined;
+  /** See node_lifecycle.ts. */
+  readonly isServerReachable?: (nodeName: string) => boolean | undefined;
   /** Default: every kind that the server has. */
   readonly kinds?: () => readonly AnyKind[];
 }

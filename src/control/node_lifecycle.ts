@@ -14,7 +14,10 @@ import { same } from "./same.ts";
 
 /** A node whose Lease was not renewed for this long is not heard of. */
 const graceMs = 50_000;
+/** A server whose connection to its peers is gone: the connection itself took up to 3 s to notice. */
+const lostGraceMs = 7_000;
 const askEveryMs = 10_000;
+const askForServersEveryMs = 1_000;
 const leaseNamespace = "kube-node-lease";
 const heartbeatConditions = ["Ready", "MemoryPressure", "DiskPressure", "PIDPressure"];
 
@@ -72,8 +75,14 @@ export function unheardConditions(node: Observed<Node>, nowMs: number): DeepRead
  * node that is not heard of leave the endpoints. When a Lease changed is measured by this process's own clock, so that a wrong
  * clock elsewhere kills no node. taint_eviction.ts does the rest.
  */
-export function runNodeLifecycleController(context: ControlContext, signal: AbortSignal): Promise<void> {
-  const { client, informers, clock } = context;
+export function runNodeLifecycleController(
+  context: ControlContext & {
+    /** Whether the node, if it is a server of the cluster, is connected to this one now; undefined: it is none. */
+    readonly isServerReachable?: ((nodeName: string) => boolean | undefined) | undefined;
+  },
+  signal: AbortSignal,
+): Promise<void> {
+  const { client, informers, clock, isServerReachable = () => undefined } = context;
   const nodes = informers.of(nodeKind);
   const pods = informers.of(podKind);
   const byNode = "everyPodOfNode";
@@ -114,9 +123,11 @@ export function runNodeLifecycleController(context: ControlContext, signal: Abor
   const reconcile: ControllerOptions["reconcile"] = async (name) => {
     let node = nodes.get(undefined, name);
     if (node === undefined) return;
-    await askForLease(name);
+    const reachable = isServerReachable(name);
+    if (reachable) hear(name);
+    else await askForLease(name);
     const silentMs = clock.monotonicMs() - (heard.get(name) ?? 0);
-    if (silentMs >= graceMs) {
+    if (silentMs >= (reachable === false ? lostGraceMs : graceMs)) {
       const conditions = unheardConditions(node, clock.now());
       if (!same(conditions, node.status.conditions ?? [])) {
         const wasReady = conditionOf(node, "Ready")?.status === "True";
@@ -134,7 +145,7 @@ export function runNodeLifecycleController(context: ControlContext, signal: Abor
     }
     // A kubelet that says itself that its node is not ready is there, and knows its pods better than this.
     if (conditionOf(node, "Ready")?.status === "Unknown") await markPodsNotReady(name);
-    return { requeueAfterMs: askEveryMs };
+    return { requeueAfterMs: reachable === undefined ? askEveryMs : askForServersEveryMs };
   };
 
   const markPodsNotReady = async (nodeName: string) => {

@@ -20,6 +20,7 @@ import { ImagePuller } from "./image_puller.ts";
 import { PodLink } from "./kubelet_link.ts";
 import type { Dialer, HostFacts, PodFiles } from "./machine_link.ts";
 import { NodeRegistration } from "./node_registration.ts";
+import { runNodeRoutes } from "./node_routes.ts";
 import { allocatableOf } from "./node_status.ts";
 import { ObservedPods } from "./observed_pods.ts";
 import type { PodNetwork } from "./pod_network_link.ts";
@@ -165,6 +166,7 @@ class NodeKubelet implements Kubelet {
       this.#observed.run(signal),
       this.#registration.run(signal),
       this.#openWhenListed(signal),
+      runNodeRoutes({ ...this.#options, log: this.#log }, signal),
     ]);
     await Promise.all(this.#running);
   }

@@ -8,11 +8,13 @@ import { createHash } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import { describeError, type Log } from "../env/log.ts";
 import { gatewayOf, macOf } from "./address_pool.ts";
-import type { NodeNetworkConfig, PodNetwork } from "./pod_network_link.ts";
+import type { NodeNetworkConfig, NodeRoute, PodNetwork } from "./pod_network_link.ts";
 
 export const bridgeName = "wherry0";
 const tableName = "wherry_pods";
 const ruleComment = "wherry pods";
+/** The routing protocol that marks our routes to other nodes' pods: one of those that nobody has registered. */
+const routeProtocol = 199;
 /** Whatever else routes these networks goes first; without that, nothing for them may leave the machine. */
 const lastResortMetric = 4_000_000_000;
 
@@ -157,6 +159,21 @@ class LinuxPodNetwork implements PodNetwork {
     await must("iptables-restore", ["-w", "5", "--noflush"], batch(["*filter", ...rules, "COMMIT"]));
   }
 
+  async setRoutes(routes: readonly NodeRoute[]): Promise<void> {
+    const shown = await run("ip", ["-4", "route", "show", "proto", String(routeProtocol)]);
+    const stale = [...shown.stdout.matchAll(/^(\S+) via (\S+)/gm)]
+      .map(([, podCidr = "", via = ""]) => ({ podCidr, via }))
+      .filter((old) => !routes.some(({ podCidr, via }) => old.podCidr === podCidr && old.via === via));
+    const failures: string[] = [];
+    const change = async (verb: "del" | "replace", { podCidr, via }: NodeRoute) => {
+      const { code, stderr } = await run("ip", ["route", verb, podCidr, "via", via, "proto", String(routeProtocol)]);
+      if (code !== 0) failures.push(`${podCidr} via ${via}: ${stderr.trim()}`);
+    };
+    for (const route of stale) await change("del", route);
+    for (const route of routes) await change("replace", route);
+    if (failures.length > 0) throw new Error(`Cannot set the routes to other nodes' pods: ${failures.join("; ")}`);
+  }
+
   async attach(podUid: string, pid: number, address: string): Promise<void> {
     const veth = vethOf(podUid);
     try {
@@ -221,6 +238,7 @@ class LinuxPodNetwork implements PodNetwork {
     const links = await run("ip", ["-o", "link", "show", "type", "veth"]);
     const veths = [...links.stdout.matchAll(/^\d+: (whr[0-9a-f]{12})@/gm)].map((match) => match[1] ?? "");
     for (const device of [...veths, bridgeName]) await run("ip", ["link", "del", device]);
+    await run("ip", ["-4", "route", "flush", "proto", String(routeProtocol)]);
     const routes = await run("ip", ["-4", "route", "show", "type", "unreachable"]);
     for (const match of routes.stdout.matchAll(/^unreachable (\S+) metric (\d+)/gm))
       if (Number(match[2]) === lastResortMetric)

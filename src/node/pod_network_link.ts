@@ -8,6 +8,11 @@ export interface PodNetwork {
    * where the engine closed FORWARD. Idempotent; pieces of a crashed run are reused or removed.
    */
   prepareNode(config: NodeNetworkConfig): Promise<void>;
+  /**
+   * Makes the way to other nodes' pods true: each of their networks through its node, and no others. Rejects when a node is not
+   * on a network that this one is on too. Idempotent.
+   */
+  setRoutes(routes: readonly NodeRoute[]): Promise<void>;
   /** Wires the network namespace of process `pid`: loopback up, eth0 with `address`, default route. Idempotent. */
   attach(podUid: string, pid: number, address: string): Promise<void>;
   /** Removes the host's side; no error when it is gone. */
@@ -22,4 +27,11 @@ export interface NodeNetworkConfig {
   readonly clusterCidr: string;
   readonly serviceCidr: string;
   readonly mtu?: number;
+}
+
+export interface NodeRoute {
+  /** "10.42.1.0/24" */
+  readonly podCidr: string;
+  /** The node's address. */
+  readonly via: string;
 }

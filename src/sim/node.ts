@@ -4,6 +4,7 @@ import { httpTransport } from "../client/http_transport.test_support.ts";
 import type { Transport } from "../client/transport.ts";
 import { type Config, readConfig } from "../config.ts";
 import { sleep } from "../env/clock.ts";
+import type { HttpClient } from "../env/http.ts";
 import { describeError } from "../env/log.ts";
 import { StatusError } from "../kinds/status_error.ts";
 import { type Server, startServer } from "../server.ts";
@@ -21,6 +22,10 @@ import type { Simulation } from "./simulation.ts";
 
 export interface SimulatedNodeOptions {
   readonly name?: string;
+  /** Its neighbours; default: none. */
+  readonly harbour?: Harbour;
+  /** Default: 192.0.2.7. */
+  readonly address?: string;
   /** Flags of `wherry up`, besides the node's name and address. */
   readonly flags?: readonly string[];
   /** Images that the engine has from the start. */
@@ -28,10 +33,21 @@ export interface SimulatedNodeOptions {
   /** Images that a pull finds. */
   readonly registry?: readonly string[];
   readonly diskBytes?: number;
-  /** "192.0.2.7" */
-  readonly address?: string;
-  /** Where its peers are; without one it is alone. */
-  readonly network?: SimulatedNetwork;
+}
+
+/** The network that machines share: links between peers, and their APIs over HTTP. */
+export class Harbour {
+  readonly network: SimulatedNetwork;
+  readonly nodes: SimulatedNode[] = [];
+
+  constructor(sim: Simulation) {
+    const { clock, trace } = sim;
+    this.network = new SimulatedNetwork({ clock, random: sim.random.fork(), note: (text) => trace.note(text) });
+  }
+
+  at(address: string): SimulatedNode | undefined {
+    return this.nodes.find((node) => node.address === address);
+  }
 }
 
 /**
@@ -47,7 +63,8 @@ export class SimulatedNode {
   readonly files = new SimPodFiles();
   readonly proxy: SimulatedProxy;
   readonly http = new SimulatedHttp();
-  /** Its place in the network of the members; a life's end closes what it opened there. */
+  readonly address: string;
+  readonly harbour: Harbour;
   readonly host: SimulatedHost;
   /** Over HTTP with the administrator's token, through every restart. Answers 503 while the node is down. */
   readonly client: Client;
@@ -64,16 +81,19 @@ export class SimulatedNode {
 
   constructor(sim: Simulation, options: SimulatedNodeOptions = {}) {
     const { clock, trace } = sim;
-    const address = options.address ?? "192.0.2.7";
     this.#sim = sim;
     this.#random = sim.random.fork();
     this.name = options.name ?? "boat";
+    this.address = options.address ?? "192.0.2.7";
+    this.harbour = options.harbour ?? new Harbour(sim);
+    this.harbour.nodes.push(this);
+    this.host = this.harbour.network.host(this.name, this.address);
     this.config = readConfig({
-      argv: ["--node-name", this.name, "--node-ip", address, ...(options.flags ?? [])],
+      argv: ["--node-name", this.name, "--node-ip", this.address, ...(options.flags ?? [])],
       environment: {},
       readYaml: () => undefined,
       hostName: () => this.name,
-      hostAddress: () => address,
+      hostAddress: () => this.address,
     });
     this.disk = new SimulatedDisk({
       random: this.#random.fork(),
@@ -94,8 +114,6 @@ export class SimulatedNode {
     this.proxy = new SimulatedProxy(clock, this.#random.fork());
     this.#dialer = new SimDialer((address) => this.answers(address));
     this.#pki = new SimulatedPki(clock);
-    const peers = options.network ?? new SimulatedNetwork({ clock, random: this.#random.fork() });
-    this.host = peers.host(this.name, address);
     this.transport = this.#transport();
     this.client = new Client(this.transport);
     sim.signal.addEventListener("abort", () => this.#life?.end());
@@ -138,9 +156,9 @@ export class SimulatedNode {
         disk: life.bind(this.disk),
         log: life.log(log),
         http: life.bind(this.http),
-        httpClient: life.bind({ fetch: (url: string) => this.#answer(url) }),
-        pki: life.bind(this.#pki),
+        httpClient: life.bind<HttpClient>({ fetch: (url, init) => this.#fetch(url, init) }),
         peers: life.bind(this.host.link),
+        pki: life.bind(this.#pki),
         containerRuntime: (clusterUid) => life.bind(this.engine.forCluster(clusterUid)),
         podNetwork: life.bind(this.network),
         podFiles: life.bind(this.files),
@@ -181,8 +199,8 @@ export class SimulatedNode {
     this.#life = undefined;
     this.#server = undefined;
     this.disk.killProcess();
-    this.http.cut();
     this.host.kill();
+    this.http.cut();
   }
 
   /**
@@ -202,8 +220,8 @@ export class SimulatedNode {
     life?.end();
     this.#life = undefined;
     this.#server = undefined;
-    this.http.cut();
     this.host.kill();
+    this.http.cut();
     this.#sim.trace.note(`node ${this.name} has stopped`);
   }
 
@@ -225,8 +243,15 @@ export class SimulatedNode {
       .sort();
   }
 
-  async #answer(url: string): Promise<Response> {
+  /** Another machine's API, or a pod that is probed. */
+  async #fetch(url: string, { tls: _tls, ...init }: Parameters<HttpClient["fetch"]>[1] = {}): Promise<Response> {
     await sleep(this.#sim.clock, 1);
+    const { hostname, port } = new URL(url);
+    const neighbour = this.harbour.at(hostname);
+    if (neighbour !== undefined) {
+      if (!this.harbour.network.carries(this.host, neighbour.host)) throw new Error("no route to host");
+      return neighbour.http.fetch(Number(port), new Request(url, init), { address: this.address });
+    }
     if (!this.answers(new URL(url).hostname)) throw new Error("connection refused");
     return new Response("", { status: 200 });
   }

@@ -1,12 +1,13 @@
 /** The wiring of pods as it is remembered: who has which address, and that nobody has another's. */
 import { type Clock, sleep } from "../env/clock.ts";
-import type { NodeNetworkConfig, PodNetwork } from "../node/pod_network_link.ts";
+import type { NodeNetworkConfig, NodeRoute, PodNetwork } from "../node/pod_network_link.ts";
 
 export class SimPodNetwork implements PodNetwork {
   readonly #clock: Clock;
   /** Address of each wired pod, by its uid. */
   readonly attached = new Map<string, string>();
   config: NodeNetworkConfig | undefined;
+  routes: readonly NodeRoute[] = [];
   /** A fault: this many of the next calls fail. */
   failures = 0;
 
@@ -34,6 +35,11 @@ export class SimPodNetwork implements PodNetwork {
   async prepareNode(config: NodeNetworkConfig): Promise<void> {
     await this.#begin("prepare the node");
     this.config = config;
+  }
+
+  async setRoutes(routes: readonly NodeRoute[]): Promise<void> {
+    await this.#begin("set routes");
+    this.routes = routes;
   }
 
   async attach(podUid: string, pid: number, address: string): Promise<void> {

@@ -16,6 +16,14 @@ export interface Member {
   readonly role: "voter" | "learner" | "witness";
 }
 
+export interface MemberConnection {
+  readonly id: bigint;
+  readonly connected: boolean;
+  /** Of the other end. */
+  readonly address: string | undefined;
+  readonly roundTripMs: number | undefined;
+}
+
 /** What `memberAdd` needs; the leader chooses the id. */
 export type NewMember = Omit<Member, "id" | "role"> & { readonly role: "learner" | "witness" };
 
@@ -27,6 +35,8 @@ export type NewMember = Omit<Member, "id" | "role"> & { readonly role: "learner"
 export interface ClusterStore extends Store {
   /** As this member has applied them. */
   members(): readonly Member[];
+  /** How this member reaches the others, now. */
+  connections(): readonly MemberConnection[];
   /** A member with the same public key already there is returned as it is, so that joining can be tried again. */
   memberAdd(member: NewMember): Promise<Member>;
   /** A learner that has caught up gets a vote. Refused with InvalidArgument when it lags or is none. */

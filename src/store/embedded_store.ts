@@ -6,7 +6,7 @@ import { noConf } from "../raft/types.ts";
 import { quotaChanges } from "./alarms.ts";
 import { AutoCompaction, type CompactionPolicy, defaultCompaction } from "./auto_compaction.ts";
 import { keyBytes } from "./bytes.ts";
-import type { ClusterStore, Member, NewMember, StateHash } from "./cluster.ts";
+import type { ClusterStore, Member, MemberConnection, NewMember, StateHash } from "./cluster.ts";
 import type { Command } from "./command.ts";
 import type { PeerAnswer, PeerCall } from "./peer_message.ts";
 import { type ClusterOptions, Replica, randomId } from "./replica.ts";
@@ -319,8 +319,14 @@ class EmbeddedStore implements ClusterStore {
     return this.#replica.state.members.list();
   }
 
+  connections(): readonly MemberConnection[] {
+    return this.#replica.peers?.connections() ?? [];
+  }
+
   async memberAdd(member: NewMember): Promise<Member> {
     if (member.publicKey === "") throw new StoreError("InvalidArgument", "A member needs a public key");
+    // Before anything is promised: a port that is taken is told to who asks.
+    await this.#replica.openPeers();
     await this.#replica.readBarrier();
     const { members } = this.#replica.state;
     const present = members.byPublicKey(member.publicKey);

@@ -1,8 +1,8 @@
 import type { Clock, Timer } from "../env/clock.ts";
 import { describeError, type Log } from "../env/log.ts";
-import type { PeerLink, PeerLinkOptions, PeerNetwork, PeerStatus } from "../env/peer_link.ts";
+import type { PeerLink, PeerLinkOptions, PeerNetwork } from "../env/peer_link.ts";
 import type { Message } from "../raft/types.ts";
-import type { Member } from "./cluster.ts";
+import type { Member, MemberConnection } from "./cluster.ts";
 import { decodeFrame, encodeFrame, type PeerAnswer, type PeerCall, type PeerFrame } from "./peer_message.ts";
 import { StoreError } from "./store.ts";
 
@@ -105,12 +105,16 @@ export class Peers {
   }
 
   isConnected(id: bigint): boolean {
-    const key = this.#keys.get(id);
-    return this.status().some(({ publicKey, connected }) => publicKey === key && connected);
+    return this.connections().some((connection) => connection.id === id && connection.connected);
   }
 
-  status(): readonly PeerStatus[] {
-    return this.#network.status();
+  connections(): MemberConnection[] {
+    const status = this.#network.status();
+    return [...this.#keys].map(([id, key]) => {
+      const found = status.find(({ publicKey }) => publicKey === key);
+      const { connected = false, address, roundTripMs } = found ?? {};
+      return { id, connected, address, roundTripMs };
+    });
   }
 
   /** Rejects with Unavailable when there is no answer in time: what became of the call is unknown then. */

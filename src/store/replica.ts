@@ -85,6 +85,8 @@ export class Replica {
   readonly #session: bigint;
   #nextNumber = 1;
   #peers: Peers | undefined;
+  #opening: Promise<Peers> | undefined;
+  #toldMembers: readonly Member[] = [];
   #ticker: Timer | undefined;
   #ticks = 0;
   #pumpPlanned = false;
@@ -155,29 +157,46 @@ export class Replica {
     });
   }
 
-  /** Begins to speak with the others and to keep time. `members`: what is known of them when the state does not say. */
+  /** Begins to speak with the others, if there are any. `members`: what is known of them when the state does not say. */
   async start(members: readonly Member[]): Promise<void> {
-    const { cluster, clock, log } = this.#options;
-    if (cluster !== undefined) {
-      this.#peers = await Peers.open({
-        clock,
-        log,
-        link: cluster.link,
-        network: { listen: cluster.listen, identity: cluster.identity, clusterId: () => this.clusterId },
-        publicKey: cluster.publicKey,
-        inbox: {
-          raft: (message) => this.#receive(message),
-          frame: (from, frame) => this.#receiveFrame(from, frame),
-          call: (publicKey, call) => this.#answer(publicKey, call),
-          lost: (id) => this.#lost(id),
-        },
-      });
-      this.#peers.setMembers(this.state.members.list().length > 0 ? this.state.members.list() : members);
-    }
+    this.#toldMembers = members;
+    if (!this.#isAlone) await this.openPeers();
     // A lone voter need not wait for its time.
-    if (this.#isAlone) this.raft.campaign();
+    else this.raft.campaign();
     this.#pump();
+  }
+
+  /** A store of one member listens to nobody. Rejects when the port is taken. */
+  async openPeers(): Promise<void> {
+    const { cluster, clock, log } = this.#options;
+    if (cluster === undefined) throw new StoreError("InvalidArgument", "This store is for one member alone");
+    this.#opening ??= Peers.open({
+      clock,
+      log,
+      link: cluster.link,
+      network: { listen: cluster.listen, identity: cluster.identity, clusterId: () => this.clusterId },
+      publicKey: cluster.publicKey,
+      inbox: {
+        raft: (message) => this.#receive(message),
+        frame: (from, frame) => this.#receiveFrame(from, frame),
+        call: (publicKey, call) => this.#answer(publicKey, call),
+        lost: (id) => this.#lost(id),
+      },
+    });
+    try {
+      this.#peers = await this.#opening;
+    } catch (error) {
+      this.#opening = undefined;
+      throw new StoreError("Unavailable", "Cannot listen for the other members", { cause: error });
+    }
+    if (this.stopped !== undefined) return this.#peers.close();
+    this.#peers.setMembers(this.#knownMembers());
     this.#keepTime();
+  }
+
+  #knownMembers(): readonly Member[] {
+    const members = this.state.members.list();
+    return members.length > 0 ? members : this.#toldMembers;
   }
 
   get peers(): Peers | undefined {

@@ -4,6 +4,7 @@ import { describeError } from "../../env/log.ts";
 import { StatusError } from "../../kinds/status_error.ts";
 import type { Identity } from "../core.ts";
 import { anonymous, unauthorized } from "./authentication.ts";
+import { authorityAnswer, serveJoin, serveMembers, serveTokens } from "./cluster_routes.ts";
 import { Discovery } from "./discovery.ts";
 import { type HealthPath, healthAnswer } from "./health.ts";
 import { OpenApiRoutes } from "./openapi_routes.ts";
@@ -71,6 +72,17 @@ export function createHttpHandler(options: HttpOptions): HttpHandler {
   app.get(
     "/version",
     open(() => jsonAnswer(200, versionInfo(options.build))),
+  );
+
+  app.get("/cacerts", () => authorityAnswer(options));
+  app.post("/wherry/v1/join", (context) => serveJoin(options, context.req.raw));
+  app.post(
+    "/wherry/v1/tokens",
+    signedIn(({ req }, identity) => serveTokens(options, identity, req.raw)),
+  );
+  app.all(
+    "/wherry/v1/members/:name?",
+    signedIn(({ req }, identity) => serveMembers(options, identity, req.method, req.param("name"))),
   );
 
   get("/metrics", () => textAnswer(200, metrics.text(version) + (options.metrics?.() ?? "")));

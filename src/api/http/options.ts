@@ -2,6 +2,7 @@ import type { Clock } from "../../env/clock.ts";
 import type { Log } from "../../env/log.ts";
 import type { KindRegistry } from "../../kinds/registry.ts";
 import type { Authorizer } from "../authorization.ts";
+import type { ClusterDesk } from "../cluster_desk.ts";
 import type { ApiCore, JsonBytes } from "../core.ts";
 import type { KubeletDirectory } from "../kubelet_link.ts";
 import type { Authenticator } from "./authentication.ts";
@@ -19,6 +20,8 @@ export interface HttpOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly build: BuildInfo;
+  /** Absent where the store is nobody's cluster. */
+  readonly cluster?: ClusterDesk;
   /** Conditions of /readyz and /livez. */
   readonly checks?: readonly HealthCheck[];
   /** More lines for /metrics, in Prometheus' text format. */

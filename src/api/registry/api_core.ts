@@ -39,6 +39,8 @@ export interface ApiCoreOptions {
   readonly nodePortRange: { readonly first: number; readonly last: number };
   /** Default: GroupAuthorizer. */
   readonly authorizer?: Authorizer;
+  /** Whether the node, a server of the cluster, is connected to this one now. */
+  readonly isServerReachable?: (nodeName: string) => boolean | undefined;
   /** Run after the built-in ones. */
   readonly admission?: readonly AdmissionPlugin[];
 }
@@ -61,7 +63,7 @@ export function createApiCore(options: ApiCoreOptions): RunningApiCore {
     admission: [new NamespaceLifecycle(storage), new ServiceAccountAdmission(storage), ...(options.admission ?? [])],
     hub: new WatchHub(storage, log),
     expiry: new Expiry(store, clock),
-    renewals: new LeaseRenewals(clock),
+    renewals: new LeaseRenewals(clock, (nodeName) => options.isServerReachable?.(nodeName) === true),
     claims: new Map([["services.", new ServiceClaims(store, random, options.serviceCidr, options.nodePortRange)]]),
   };
   return new Core(registry);

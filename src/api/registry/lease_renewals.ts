@@ -1,4 +1,4 @@
-import type { Clock } from "../../env/clock.ts";
+import { type Clock, rfc3339Micro } from "../../env/clock.ts";
 import { deepFreeze, equalJson, type Fields, isFields, type StoredObject } from "./object.ts";
 import type { Entry } from "./object_storage.ts";
 
@@ -15,6 +15,8 @@ interface Renewal {
 }
 
 /**
+ * A node's renewals at another server are that one's: there the connection between the two says the same.
+ *
  * Renewals of node leases, kept in memory (DESIGN.md says what follows). What is kept is the stored Lease with a newer
  * spec.renewTime, under the same resourceVersion.
  */
@@ -22,16 +24,23 @@ export class LeaseRenewals {
   readonly #clock: Clock;
   readonly #renewals = new Map<string, Renewal>();
 
-  constructor(clock: Clock) {
+  readonly #isReachable: (nodeName: string) => boolean;
+
+  /** `isReachable`: whether a node that renews its Lease at another server is heard of. */
+  constructor(clock: Clock, isReachable: (nodeName: string) => boolean = () => false) {
     this.#clock = clock;
+    this.#isReachable = isReachable;
   }
 
   /** The entry with its newest renewal. */
   current(entry: Entry): Entry {
     if (!entry.key.startsWith(prefix)) return entry;
     const renewal = this.#renewals.get(entry.key);
-    if (renewal === undefined || renewal.modRevision !== entry.modRevision) return entry;
-    return renewal.entry;
+    if (renewal?.modRevision === entry.modRevision) return renewal.entry;
+    if (!this.#isReachable(entry.key.slice(prefix.length))) return entry;
+    const { spec } = entry.object;
+    const renewTime = rfc3339Micro(this.#clock.now());
+    return { ...entry, object: deepFreeze({ ...entry.object, spec: { ...(isFields(spec) ? spec : {}), renewTime } }) };
   }
 
   /** Keeps `wished` in memory when it only renews `stored`; undefined: it has to be written. */

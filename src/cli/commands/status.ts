@@ -8,6 +8,7 @@ import { StatusError } from "../../kinds/status_error.ts";
 import type { Cli } from "../cli.ts";
 import { alignTabs, describeStops } from "../elastic_tabs.ts";
 import { ExitWith } from "../failure.ts";
+import { readMembers, toleranceOf } from "../members.ts";
 import { isRecord, readList } from "../object.ts";
 
 export function define(cli: Cli) {
@@ -32,6 +33,11 @@ export function define(cli: Cli) {
         `API:\t${problems.length === 0 ? "ready" : `not ready: ${problems.join(", ")}`}`,
       ];
       let well = problems.length === 0;
+      const servers = await readMembers(api).catch(() => undefined);
+      if (servers !== undefined) {
+        well = well && servers.hasQuorum && servers.members.every(({ connected }) => connected);
+        lines.push(`Cluster:\t${toleranceOf(servers)}`);
+      }
       for (const node of nodes) {
         const ready = node.status.conditions?.find(({ type }) => type === "Ready");
         const isReady = ready?.status === "True";
