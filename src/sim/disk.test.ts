@@ -55,6 +55,19 @@ function diskContract(name: string, make: () => { disk: Disk; directory: string;
       await file.close();
     });
 
+    trial("renames a folder with all that is in it, and not onto one that is not empty", async (disk, directory) => {
+      await disk.makeDirectory(`${directory}/from/deep`);
+      await disk.makeDirectory(`${directory}/other`);
+      await disk.writeFileAtomic(`${directory}/from/deep/f`, bytes("1"));
+      await disk.writeFileAtomic(`${directory}/other/g`, bytes("2"));
+      expect(await codeOf(disk.rename(`${directory}/from`, `${directory}/other`))).toBe("ENOTEMPTY");
+      await disk.rename(`${directory}/from`, `${directory}/to`);
+      await disk.syncDirectory(directory);
+      expect(await disk.list(directory)).toEqual(["other", "to"]);
+      expect(text(await disk.readFile(`${directory}/to/deep/f`))).toBe("1");
+      expect(await disk.exists(`${directory}/from`)).toBe(false);
+    });
+
     trial("opens, makes or refuses as asked", async (disk, directory) => {
       expect(await codeOf(disk.open(`${directory}/f`))).toBe("ENOENT");
       await (await disk.open(`${directory}/f`, { create: "new" })).close();

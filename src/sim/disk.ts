@@ -20,6 +20,8 @@ interface Content {
 interface NameChange {
   readonly directory: string;
   readonly changes: readonly (readonly [path: string, content: Content | undefined])[];
+  /** A folder that was renamed: those that went and came with it. */
+  readonly folders?: { readonly gone: readonly string[]; readonly come: readonly string[] };
 }
 
 export interface SimulatedDiskOptions {
@@ -122,8 +124,12 @@ export class SimulatedDisk implements Disk {
   /** Power is back: decides what of the unsynced survived. */
   restore(): void {
     if (!this.#down) this.cutPower();
-    for (const { changes } of this.#nameChanges) {
-      if (this.#random.fraction() < 0.5) continue;
+    for (const { changes, folders } of this.#nameChanges) {
+      if (this.#random.fraction() < 0.5) {
+        for (const folder of folders?.come ?? []) this.#directories.delete(folder);
+        for (const folder of folders?.gone ?? []) this.#directories.add(folder);
+        continue;
+      }
       for (const [path, content] of changes) {
         if (content === undefined) this.#durableNames.delete(path);
         else this.#durableNames.set(path, content);
@@ -188,12 +194,12 @@ export class SimulatedDisk implements Disk {
     return content;
   }
 
-  #setNames(changes: NameChange["changes"], path: string): void {
+  #setNames(changes: NameChange["changes"], path: string, folders?: NameChange["folders"]): void {
     for (const [name, content] of changes) {
       if (content === undefined) this.#names.delete(name);
       else this.#names.set(name, content);
     }
-    this.#nameChanges.push({ directory: directoryOf(path), changes });
+    this.#nameChanges.push({ directory: directoryOf(path), changes, ...(folders === undefined ? {} : { folders }) });
   }
 
   async open(path: string, options?: { readonly create?: boolean | "new" }): Promise<DiskFile> {
@@ -328,6 +334,11 @@ export class SimulatedDisk implements Disk {
 
   async rename(from: string, to: string): Promise<void> {
     const cut = this.#change("rename", from);
+    if (this.#directories.has(from)) {
+      this.#renameFolder(from, to);
+      if (cut) this.#interrupted("rename", from);
+      return;
+    }
     const content = this.#content("rename", from);
     this.#setNames(
       [
@@ -337,6 +348,22 @@ export class SimulatedDisk implements Disk {
       to,
     );
     if (cut) this.#interrupted("rename", from);
+  }
+
+  /** As rename(2): onto nothing, or onto an empty folder. */
+  #renameFolder(from: string, to: string): void {
+    const inside = (path: string, folder: string) => path === folder || path.startsWith(`${folder}/`);
+    const taken = [...this.#names.keys(), ...this.#directories].some((path) => path.startsWith(`${to}/`));
+    if (taken) throw new DiskError("rename", to, "ENOTEMPTY");
+    const moved = (path: string) => `${to}${path.slice(from.length)}`;
+    const changes: [string, Content | undefined][] = [];
+    for (const [path, content] of [...this.#names])
+      if (inside(path, from)) changes.push([path, undefined], [moved(path), content]);
+    const gone = [...this.#directories].filter((path) => inside(path, from));
+    const come = gone.map(moved).filter((path) => !this.#directories.has(path));
+    for (const path of gone) this.#directories.delete(path);
+    for (const path of come) this.#directories.add(path);
+    this.#setNames(changes, to, { gone, come });
   }
 
   async remove(path: string): Promise<void> {

@@ -104,6 +104,7 @@ describe("Bit rot", () => {
     const { disk } = await written();
     const withoutSnapshot = disk.copy(new SeededRandom(1));
     await withoutSnapshot.remove("/data/snapshot");
+    await withoutSnapshot.remove("/data/snapshot.previous");
     expect((await refusal(open(withoutSnapshot))).message).toContain("a log but no snapshot");
     const withoutLog = disk.copy(new SeededRandom(1));
     for (const name of await withoutLog.list("/data/wal")) await withoutLog.remove(`/data/wal/${name}`);

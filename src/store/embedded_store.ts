@@ -9,6 +9,7 @@ import { keyBytes } from "./bytes.ts";
 import type { ClusterStore, Member, MemberConnection, NewMember, StateHash } from "./cluster.ts";
 import type { Command } from "./command.ts";
 import type { PeerAnswer, PeerCall } from "./peer_message.ts";
+import { completeRecovery, findDamage, recoverFromSnapshot } from "./recovery.ts";
 import { type ClusterOptions, Replica, randomId } from "./replica.ts";
 import { type LoadedSnapshot, readSnapshot, type SnapshotState, streamSnapshot, writeSnapshot } from "./snapshot.ts";
 import {
@@ -55,6 +56,11 @@ export interface EmbeddedStoreOptions {
   readonly cluster?: ClusterOptions;
   /** For an empty directory: who made room for this member. Absent: it founds a cluster of its own. */
   readonly place?: Place;
+  /**
+   * "snapshot": a store that is damaged, and was alone, is made anew from its newest whole snapshot and what is whole of its log
+   * (recovery.ts). Absent: damage is refused.
+   */
+  readonly recover?: "snapshot" | undefined;
   /** The store has stopped for good (a failed write or sync of the log). The process should end and be started anew. */
   readonly onFailure?: (error: Error) => void;
 }
@@ -74,6 +80,9 @@ export async function startEmbeddedStore(
   options: EmbeddedStoreOptions,
 ): Promise<ClusterStore & { readonly ready: Promise<void> }> {
   const { disk, directory, random } = options;
+  await completeRecovery(disk, directory);
+  if (options.recover === "snapshot" && (await findDamage(disk, directory)).length > 0)
+    await recoverFromSnapshot(options);
   await disk.makeDirectory(directory);
   let snapshot = await readSnapshot(disk, directory);
   const walDirectory = `${directory}/wal`;

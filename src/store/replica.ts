@@ -97,6 +97,7 @@ export class Replica {
   readonly #admissions: (() => void)[] = [];
   #logBytesSinceSnapshot = 0;
   #lastSnapshotBytes: number;
+  #lastSnapshotIndex: number;
   #snapshotUnderWay: Promise<void> | undefined;
   #wasLeader = false;
   #knownLeader: MemberId = noMember;
@@ -111,6 +112,7 @@ export class Replica {
     this.memberId = contents.memberId;
     this.wal = contents.wal;
     this.#lastSnapshotBytes = snapshot.bytes;
+    this.#lastSnapshotIndex = snapshot.state.index;
     this.#session = randomId(options.random);
     this.state = new StateMachine(
       options.clock,
@@ -460,6 +462,7 @@ export class Replica {
       if (this.stopped !== undefined) return;
       this.state.restore(loaded.state, loaded.versions);
       this.#lastSnapshotBytes = loaded.bytes;
+      this.#lastSnapshotIndex = snapshot.index;
       this.#logBytesSinceSnapshot = 0;
       await this.wal.release(snapshot.index);
     } catch (error) {
@@ -650,9 +653,13 @@ export class Replica {
     const { state } = frozen;
     this.#logBytesSinceSnapshot = 0;
     try {
-      this.#lastSnapshotBytes = await writeSnapshot(this.#options.disk, this.#options.directory, state, frozen.heads());
+      const bytes = await writeSnapshot(this.#options.disk, this.#options.directory, state, frozen.heads());
       this.raft.snapshotMade({ index: state.index, term: state.term, conf });
-      await this.wal.release(state.index);
+      const before = this.#lastSnapshotIndex;
+      this.#lastSnapshotBytes = bytes;
+      this.#lastSnapshotIndex = state.index;
+      // The snapshot before is kept too, and what came after it: should the new one rot, nothing is lost.
+      await this.wal.release(before);
     } catch (error) {
       // The old one is still there, and the log is complete: it is tried again when the log has grown a bit more.
       this.#logBytesSinceSnapshot += Math.floor(logBytes / 2);

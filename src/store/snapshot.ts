@@ -11,7 +11,15 @@ export function snapshotPath(directory: string): string {
   return `${directory}/snapshot`;
 }
 
-/** Replaces the snapshot atomically; `heads` are the keys' newest versions, in order. Returns its size. */
+/** The one before, for the case that the newest one rots: the log is kept from here on. */
+export function previousSnapshotPath(directory: string): string {
+  return `${directory}/snapshot.previous`;
+}
+
+/**
+ * Puts a new snapshot in the place of the one there is, which becomes the previous one; `heads` are the keys' newest versions, in
+ * order. Returns its size.
+ */
 export async function writeSnapshot(
   disk: Disk,
   directory: string,
@@ -35,6 +43,8 @@ export async function writeSnapshot(
     throw error;
   }
   await file.close();
+  // Between the two the previous one is the newest: readSnapshot knows.
+  if (await disk.exists(path)) await disk.rename(path, previousSnapshotPath(directory));
   await disk.rename(temporary, path);
   await disk.syncDirectory(directory);
   return offset;
@@ -52,9 +62,17 @@ export async function* streamSnapshot(
   }
 }
 
-/** undefined: there is none. Throws Corrupt, with file and offset, when a byte of it is wrong. */
-export function readSnapshot(disk: Disk, directory: string): Promise<LoadedSnapshot | undefined> {
-  return readSnapshotFile(disk, snapshotPath(directory));
+/** The newest one. undefined: there is none. Throws Corrupt, with file and offset, when a byte of it is wrong. */
+export async function readSnapshot(disk: Disk, directory: string): Promise<LoadedSnapshot | undefined> {
+  const path = snapshotPath(directory);
+  const newest = await readSnapshotFile(disk, path);
+  if (newest !== undefined) return newest;
+  const previous = await readSnapshotFile(disk, previousSnapshotPath(directory));
+  if (previous === undefined) return undefined;
+  // The power went when a new one was being put in place: the log has all that came after this one.
+  await disk.rename(previousSnapshotPath(directory), path);
+  await disk.syncDirectory(directory);
+  return previous;
 }
 
 /** As `readSnapshot`, of any file. `versions: "check"` reads all of it and keeps no versions. */

@@ -5,6 +5,7 @@ import type { Random } from "../env/random.ts";
 import type { Entry, HardState } from "../raft/types.ts";
 import { ByteWriter } from "./bytes.ts";
 import { StoreError } from "./store.ts";
+import { SyncMeter } from "./sync_meter.ts";
 import {
   type Batch,
   encodeBatch,
@@ -15,7 +16,7 @@ import {
   type SegmentHeader,
   sealRecord,
 } from "./wal_format.ts";
-import { type RecoveredSegment, readSegments, segmentPath } from "./wal_recovery.ts";
+import { cutTail, joinBatches, type RecoveredSegment, readSegments, segmentPath } from "./wal_recovery.ts";
 
 export interface WalOptions {
   readonly disk: Disk;
@@ -29,6 +30,8 @@ export interface WalOptions {
   readonly identity: () => { readonly clusterId: bigint; readonly memberId: bigint };
   /** What the loaded snapshot stands for; entries up to there are not needed. */
   readonly snapshot: { readonly index: number; readonly term: number };
+  /** Counts the syncs; absent: the log makes its own. */
+  readonly syncs?: SyncMeter;
 }
 
 export interface WalContents {
@@ -46,6 +49,8 @@ interface Segment {
   readonly size: number;
   /** The highest entry in it; 0 when it holds none. */
   lastIndex: number;
+  /** It holds a record that is durable. */
+  holdsRecords: boolean;
 }
 
 /** How long a write that found the disk full waits before it is tried again. */
@@ -62,6 +67,7 @@ const reservedBytes = 4096;
  * later call, because nobody knows what of the written is on the medium.
  */
 export class Wal {
+  readonly syncs: SyncMeter;
   readonly #options: WalOptions;
   readonly #identity: { readonly clusterId: bigint; readonly memberId: bigint };
   readonly #writer = new ByteWriter(64 * 1024);
@@ -80,10 +86,11 @@ export class Wal {
   static async open(options: WalOptions): Promise<WalContents> {
     const { disk, directory } = options;
     await disk.makeDirectory(directory);
-    const recovered = await readSegments(disk, directory, options.log);
+    const recovered = await readSegments(disk, directory);
     const first = recovered.segments[0];
     const identity = first?.header ?? options.identity();
     const { hardState, entries } = joinBatches(recovered.segments, options.snapshot, directory);
+    if (recovered.torn !== undefined) await cutTail(disk, recovered.torn, options.log);
     for (const path of recovered.leftovers) await disk.remove(path);
     const wal = await Wal.#start(options, identity, recovered.segments);
     return { wal, clusterId: identity.clusterId, memberId: identity.memberId, hardState, entries };
@@ -97,7 +104,7 @@ export class Wal {
     const segments: Segment[] = [];
     for (const { header, size, batches } of recovered) {
       const file = await options.disk.open(segmentPath(options.directory, header.number));
-      segments.push({ header, file, size, lastIndex: lastIndexOf(batches) });
+      segments.push({ header, file, size, lastIndex: lastIndexOf(batches), holdsRecords: batches.length > 0 });
     }
     // The last segment that holds something is the current one; an empty one behind it is the spare.
     let currentAt = 0;
@@ -141,6 +148,7 @@ export class Wal {
     offset: number,
     sequence: number,
   ) {
+    this.syncs = options.syncs ?? new SyncMeter(options.clock);
     this.#options = options;
     this.#identity = identity;
     this.#segments = segments;
@@ -197,7 +205,8 @@ export class Wal {
     if (this.#offset + length > this.#current.size) await this.#roll(length);
     const record = sealRecord(this.#writer, this.#sequence + 1, this.#current.header.salt, this.#offset);
     await this.#write(record);
-    await this.#sync(this.#current.file);
+    await this.#sync(this.#current.file, record.length);
+    this.#current.holdsRecords = true;
     this.#sequence++;
     this.#offset += record.length;
     const last = batch.entries[batch.entries.length - 1];
@@ -225,12 +234,14 @@ export class Wal {
     }
   }
 
-  async #sync(file: DiskFile): Promise<void> {
+  async #sync(file: DiskFile, bytes: number): Promise<void> {
+    this.syncs.started();
     try {
       await file.sync();
     } catch (error) {
       this.#fail(error);
     }
+    this.syncs.ended(bytes);
   }
 
   #fail(error: unknown): never {
@@ -305,12 +316,16 @@ export class Wal {
     this.#full = full;
   }
 
-  /** Removes segments that hold nothing but entries up to `index`. */
+  /**
+   * Removes segments that hold nothing but entries up to `index`. One with the last durable record stays, for that has term and
+   * vote: the current segment may have none yet.
+   */
   async release(index: number): Promise<void> {
     let removed = 0;
     while (this.#segments.length > 1) {
       const oldest = this.#segments[0];
-      if (oldest === undefined || oldest.lastIndex > index) break;
+      const laterRecords = this.#segments.some((segment) => segment !== oldest && segment.holdsRecords);
+      if (oldest === undefined || oldest.lastIndex > index || !laterRecords) break;
       this.#segments.shift();
       await oldest.file.close();
       await this.#options.disk.remove(segmentPath(this.#options.directory, oldest.header.number));
@@ -368,54 +383,5 @@ async function createSegment(
     await disk.remove(temporary).catch(() => undefined);
     throw error;
   }
-  return { header, file, size: segmentBytes, lastIndex: 0 };
-}
-
-/**
- * Replays the records: a later entry of the same index replaces the earlier one and all after it (§3.5). A crash may have come
- * between a peer's snapshot and the batch that begins the log anew: where the log disagrees with the snapshot's last entry, all that
- * follows it is void too.
- */
-function joinBatches(
-  segments: readonly RecoveredSegment[],
-  snapshot: { readonly index: number; readonly term: number },
-  directory: string,
-): { hardState: HardState; entries: Entry[] } {
-  let hardState: HardState = { term: 0, vote: 0n, commit: 0 };
-  let entries: Entry[] = [];
-  let first = snapshot.index + 1;
-  let agrees = true;
-  for (const { batches } of segments) {
-    for (const batch of batches) {
-      hardState = batch.hardState;
-      if (batch.restartAfter !== undefined) {
-        entries = [];
-        agrees = true;
-        first = Math.max(batch.restartAfter, snapshot.index) + 1;
-      }
-      for (const entry of batch.entries) {
-        if (entry.index <= snapshot.index) {
-          agrees = entry.index < snapshot.index || entry.term === snapshot.term;
-          entries.length = 0;
-          continue;
-        }
-        const expected = first + entries.length;
-        if (entry.index > expected)
-          throw new StoreError(
-            "Corrupt",
-            `The log in ${directory} lacks entries ${expected} to ${entry.index - 1}, which the snapshot does not hold either: ` +
-              "restore the data directory from a backup",
-          );
-        if (entry.index < expected) entries.length = entry.index - first;
-        entries.push(entry);
-      }
-    }
-  }
-  if (first > snapshot.index + 1)
-    throw new StoreError(
-      "Corrupt",
-      `The log in ${directory} begins after entry ${first - 1}, and the snapshot ends with ${snapshot.index}: ` +
-        "restore the data directory from a backup",
-    );
-  return { hardState, entries: agrees ? entries : [] };
+  return { header, file, size: segmentBytes, lastIndex: 0, holdsRecords: false };
 }

@@ -73,6 +73,11 @@ export function decodeSegmentHeader(bytes: Uint8Array): SegmentHeader | string {
   };
 }
 
+/** The salt as it stands there, whether the header is whole or not: a record that is whole proves that it is right. */
+export function segmentSalt(bytes: Uint8Array): number {
+  return bytes.length < 16 ? 0 : new DataView(bytes.buffer, bytes.byteOffset).getUint32(12, true);
+}
+
 export function recordBytes(payloadLength: number): number {
   return recordHeaderBytes + Math.ceil(payloadLength / recordAlignment) * recordAlignment;
 }
@@ -139,6 +144,26 @@ export function decodeRecordHeader(segment: Uint8Array, offset: number, salt: nu
     checksum: view.getUint32(16, true),
     seed: crc32(bytes.subarray(0, 16)),
   };
+}
+
+/** The stored payload, unmasked; undefined: it is not what the header's checksum stands for. */
+export function readPayload(segment: Uint8Array, offset: number, record: RecordHeader): Uint8Array | undefined {
+  const from = offset + recordHeaderBytes;
+  const stored = segment.subarray(from, from + record.payloadLength);
+  if (stored.length < record.payloadLength || crc32(stored, record.seed) !== record.checksum) return undefined;
+  return record.mask === 0 ? stored : stored.map((byte) => byte ^ record.mask);
+}
+
+/** undefined: no whole record begins here. */
+export function readWholeRecord(
+  segment: Uint8Array,
+  offset: number,
+  salt: number,
+): { readonly sequence: number; readonly payload: Uint8Array } | undefined {
+  if (segment[offset + 5] !== filler) return undefined;
+  const record = decodeRecordHeader(segment, offset, salt);
+  const payload = record === undefined ? undefined : readPayload(segment, offset, record);
+  return record === undefined || payload === undefined ? undefined : { sequence: record.sequence, payload };
 }
 
 const zeros = new Uint8Array(64 * 1024);

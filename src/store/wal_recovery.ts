@@ -1,6 +1,6 @@
 import type { Disk } from "../env/disk.ts";
 import type { Log } from "../env/log.ts";
-import { crc32 } from "./checksum.ts";
+import type { Entry, HardState } from "../raft/types.ts";
 import { StoreError } from "./store.ts";
 import {
   type Batch,
@@ -10,7 +10,7 @@ import {
   firstRecordOffset,
   isTorn,
   isZero,
-  type RecordHeader,
+  readPayload,
   recordAlignment,
   recordBytes,
   recordHeaderBytes,
@@ -42,16 +42,26 @@ function corrupt(path: string, offset: number, what: string): StoreError {
   );
 }
 
+/** The trace of a power cut in the last write, which nobody was told of. */
+export interface TornTail {
+  readonly path: string;
+  readonly offset: number;
+  readonly bytes: number;
+}
+
 /**
- * Reads and checks every segment. A torn tail (the trace of a power cut in the last write, which nobody was told of) is cut off and
- * zeroed; any other damage is refused with the file, the offset and what to do. `leftovers` are files to remove once the rest is
- * known to be complete: unfinished ones, and segments before a gap, which were being removed when the power went.
+ * Reads and checks every segment, and changes nothing. A torn tail is told of; any other damage is refused with the file, the
+ * offset and what to do. `leftovers` are files to remove once the rest is known to be complete: unfinished ones, and segments before a
+ * gap, which were being removed when the power went.
  */
 export async function readSegments(
   disk: Disk,
   directory: string,
-  log: Log,
-): Promise<{ readonly segments: readonly RecoveredSegment[]; readonly leftovers: readonly string[] }> {
+): Promise<{
+  readonly segments: readonly RecoveredSegment[];
+  readonly leftovers: readonly string[];
+  readonly torn: TornTail | undefined;
+}> {
   const leftovers: string[] = [];
   const numbers: number[] = [];
   for (const name of await disk.list(directory)) {
@@ -88,21 +98,31 @@ export async function readSegments(
     else if (!isZero(rest)) throw corrupt(path, segment.end, "it should be empty");
     segments.push(segment);
   }
-  if (ended !== undefined && !isZero(ended.rest)) await cut(disk, ended.path, ended.offset, ended.rest, log);
-  return { segments, leftovers };
+  // The first segment is the only one that is ever there without a record in it or before it.
+  const [oldest] = segments;
+  if (oldest !== undefined && oldest.header.number > 1 && sequence === undefined)
+    throw new StoreError(
+      "Corrupt",
+      `The log in ${directory} holds no record, and its first segment is number ${oldest.header.number}: segments are missing. ` +
+        "Nothing was changed. Restore the data directory from a backup, or let this member join the others again with an empty one",
+    );
+  return { segments, leftovers, torn: tornTail(ended) };
 }
 
-async function cut(disk: Disk, path: string, offset: number, rest: Uint8Array, log: Log): Promise<void> {
-  let length = rest.length;
-  while (length > 0 && rest[length - 1] === 0) length--;
-  log.warn("the last write to the log was not finished before the power went: cut off", {
-    path,
-    offset,
-    bytes: length,
-  });
+function tornTail(ended: { path: string; offset: number; rest: Uint8Array } | undefined): TornTail | undefined {
+  if (ended === undefined || isZero(ended.rest)) return undefined;
+  let bytes = ended.rest.length;
+  while (bytes > 0 && ended.rest[bytes - 1] === 0) bytes--;
+  return { path: ended.path, offset: ended.offset, bytes };
+}
+
+/** A torn record is zeroed, so that nothing of it can be taken for a part of a later one. */
+export async function cutTail(disk: Disk, torn: TornTail, log: Log): Promise<void> {
+  const { path, offset, bytes } = torn;
+  log.warn("the last write to the log was not finished before the power went: cut off", { path, offset, bytes });
   const file = await disk.open(path);
   try {
-    await file.write(offset, new Uint8Array(length));
+    await file.write(offset, new Uint8Array(bytes));
     await file.sync();
   } finally {
     await file.close();
@@ -152,8 +172,51 @@ function readSegment(
   return { header, size: bytes.length, batches, lastRecord, end: at, lastSequence };
 }
 
-function readPayload(bytes: Uint8Array, at: number, record: RecordHeader): Uint8Array | undefined {
-  const stored = bytes.subarray(at + recordHeaderBytes, at + recordHeaderBytes + record.payloadLength);
-  if (crc32(stored, record.seed) !== record.checksum) return undefined;
-  return record.mask === 0 ? stored : stored.map((byte) => byte ^ record.mask);
+/**
+ * Replays the records: a later entry of the same index replaces the earlier one and all after it (§3.5). A crash may have come
+ * between a peer's snapshot and the batch that begins the log anew: where the log disagrees with the snapshot's last entry, all that
+ * follows it is void too.
+ */
+export function joinBatches(
+  segments: readonly RecoveredSegment[],
+  snapshot: { readonly index: number; readonly term: number },
+  directory: string,
+): { hardState: HardState; entries: Entry[] } {
+  let hardState: HardState = { term: 0, vote: 0n, commit: 0 };
+  let entries: Entry[] = [];
+  let first = snapshot.index + 1;
+  let agrees = true;
+  for (const { batches } of segments) {
+    for (const batch of batches) {
+      hardState = batch.hardState;
+      if (batch.restartAfter !== undefined) {
+        entries = [];
+        agrees = true;
+        first = Math.max(batch.restartAfter, snapshot.index) + 1;
+      }
+      for (const entry of batch.entries) {
+        if (entry.index <= snapshot.index) {
+          agrees = entry.index < snapshot.index || entry.term === snapshot.term;
+          entries.length = 0;
+          continue;
+        }
+        const expected = first + entries.length;
+        if (entry.index > expected)
+          throw new StoreError(
+            "Corrupt",
+            `The log in ${directory} lacks entries ${expected} to ${entry.index - 1}, which the snapshot does not hold either: ` +
+              "restore the data directory from a backup",
+          );
+        if (entry.index < expected) entries.length = entry.index - first;
+        entries.push(entry);
+      }
+    }
+  }
+  if (first > snapshot.index + 1)
+    throw new StoreError(
+      "Corrupt",
+      `The log in ${directory} begins after entry ${first - 1}, and the snapshot ends with ${snapshot.index}: ` +
+        "restore the data directory from a backup",
+    );
+  return { hardState, entries: agrees ? entries : [] };
 }
