@@ -45,6 +45,19 @@ function apply(bytes: Uint8Array, change: Pending): Uint8Array {
   return result;
 }
 
+/** What a device does whole or not at all of a change. */
+function partsOf(change: Pending): Pending[] {
+  if (change.type === "size") return [change];
+  const parts: Pending[] = [];
+  const end = change.offset + change.bytes.length;
+  for (let at = change.offset; at < end; ) {
+    const next = Math.min(end, (Math.floor(at / sectorBytes) + 1) * sectorBytes);
+    parts.push({ type: "write", offset: at, bytes: change.bytes.subarray(at - change.offset, next - change.offset) });
+    at = next;
+  }
+  return parts;
+}
+
 /**
  * A disk in memory that behaves as badly as a real one may. What was written and not synced is lost, kept, or torn at
  * sectors of 512 bytes when the power is cut; names that were created, renamed or removed without a sync of their folder
@@ -63,6 +76,8 @@ export class SimulatedDisk implements Disk {
   capacityBytes: number;
   /** Calls so far that change something; a power cut can be asked for at any of them. */
   operations = 0;
+  /** Called before each such operation, when all before it are done. */
+  beforeOperation: (() => void) | undefined;
   /** The power is cut while the operation of this number is under way. */
   cutPowerAt: number | undefined;
   /** Mutation of the test suite itself: every sync answers success and does nothing. */
@@ -103,6 +118,57 @@ export class SimulatedDisk implements Disk {
     }
     for (const directory of this.#directories) other.#directories.add(directory);
     return other;
+  }
+
+  /**
+   * How many things a power cut at this moment would decide: each change of a name that no sync of its folder covers, each sector
+   * and each change of size that no sync of its file covers.
+   */
+  get undecided(): number {
+    let count = this.#nameChanges.length;
+    for (const content of this.#contents()) for (const change of content.pending) count += partsOf(change).length;
+    return count;
+  }
+
+  /** The disk that a power cut at this moment leaves if just those things survive, numbered from 0. This one goes on. */
+  imageAfterPowerCut(survives: (thing: number) => boolean, random: Random): SimulatedDisk {
+    const image = new SimulatedDisk({ random, capacityBytes: this.capacityBytes });
+    for (const directory of this.#directories) image.#directories.add(directory);
+    const names = new Map(this.#durableNames);
+    let thing = 0;
+    for (const { changes, folders } of this.#nameChanges) {
+      if (survives(thing++)) {
+        for (const [path, content] of changes) {
+          if (content === undefined) names.delete(path);
+          else names.set(path, content);
+        }
+      } else {
+        for (const folder of folders?.come ?? []) image.#directories.delete(folder);
+        for (const folder of folders?.gone ?? []) image.#directories.add(folder);
+      }
+    }
+    const settled = new Map<Content, Content>();
+    for (const content of this.#contents()) {
+      let durable: Uint8Array = content.durable.slice();
+      for (const change of content.pending)
+        for (const part of partsOf(change)) if (survives(thing++)) durable = apply(durable, part);
+      settled.set(content, { visible: durable.slice(), durable, pending: [], mode: content.mode });
+    }
+    for (const [path, content] of names) {
+      const after = settled.get(content);
+      if (after === undefined) continue;
+      image.#names.set(path, after);
+      image.#durableNames.set(path, after);
+    }
+    return image;
+  }
+
+  /** Every file that a name leads to, now or after a power cut. */
+  #contents(): Set<Content> {
+    const contents = new Set([...this.#names.values(), ...this.#durableNames.values()]);
+    for (const { changes } of this.#nameChanges)
+      for (const [, content] of changes) if (content !== undefined) contents.add(content);
+    return contents;
   }
 
   usedBytes(): number {
@@ -158,14 +224,7 @@ export class SimulatedDisk implements Disk {
         if (change.type === "write" || this.#random.fraction() < 0.5) bytes = apply(bytes, change);
         continue;
       }
-      for (let at = change.offset; at < change.offset + change.bytes.length; ) {
-        const end = Math.min(change.offset + change.bytes.length, (Math.floor(at / sectorBytes) + 1) * sectorBytes);
-        if (this.#random.fraction() < 0.5) {
-          const part = change.bytes.subarray(at - change.offset, end - change.offset);
-          bytes = apply(bytes, { type: "write", offset: at, bytes: part });
-        }
-        at = end;
-      }
+      for (const part of partsOf(change)) if (this.#random.fraction() < 0.5) bytes = apply(bytes, part);
     }
     content.durable = bytes;
     content.visible = bytes.slice();
@@ -179,6 +238,7 @@ export class SimulatedDisk implements Disk {
   /** Counts an operation that changes something; true: the power goes while it is under way. */
   #change(action: string, path: string): boolean {
     this.#check(action, path);
+    this.beforeOperation?.();
     this.operations++;
     return this.operations === this.cutPowerAt;
   }

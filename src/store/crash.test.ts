@@ -109,7 +109,74 @@ async function live(seed: number, cuts: readonly number[], lies = false): Promis
   return disk.operations;
 }
 
+/**
+ * What a power cut may decide of `count` things: everything, where that is no more than `limit` cases; else none, all, one
+ * alone, all but one, all up to one, and some at random.
+ */
+function outcomes(count: number, limit: number, random: SeededRandom): ((thing: number) => boolean)[] {
+  if (count < 20 && 2 ** count <= limit)
+    return Array.from({ length: 2 ** count }, (_, mask) => (thing: number) => ((mask >> thing) & 1) === 1);
+  const cases: ((thing: number) => boolean)[] = [() => false, () => true];
+  const step = Math.max(1, Math.ceil((count * 3) / (limit - 6)));
+  for (let one = 0; one < count; one += step)
+    cases.push(
+      (thing) => thing === one,
+      (thing) => thing !== one,
+      (thing) => thing <= one,
+    );
+  for (let more = 0; more < 4; more++) {
+    const kept = Array.from({ length: count }, () => random.fraction() < 0.5);
+    cases.push((thing) => kept[thing] === true);
+  }
+  return cases;
+}
+
 describe("A power cut", () => {
+  test("before every single operation, whatever of the unsynced survives, loses nothing that was acknowledged", async () => {
+    const random = new SeededRandom(11);
+    const disk = new SimulatedDisk({ random });
+    const history: History = { next: 1, acknowledged: new Map(), tried: new Map(), revision: 1 };
+    const images: { readonly image: SimulatedDisk; readonly history: History; readonly what: string }[] = [];
+    let boundaries = 0;
+    let exhaustive = 0;
+    disk.beforeOperation = () => {
+      boundaries++;
+      const count = disk.undecided;
+      const cases = outcomes(count, 128, random);
+      if (cases.length === 2 ** count) exhaustive++;
+      cases.forEach((survives, at) => {
+        const then = {
+          ...history,
+          acknowledged: new Map(history.acknowledged),
+          tried: new Map([...history.tried].map(([slot, tried]) => [slot, new Set(tried)])),
+        };
+        const image = disk.imageAfterPowerCut(survives, new SeededRandom(boundaries));
+        images.push({ image, history: then, what: `before operation ${boundaries}, case ${at} of ${count} things` });
+      });
+    };
+    const store = await open(disk, random);
+    await write(store, history, 45);
+    await store.close();
+    disk.beforeOperation = undefined;
+    expect(boundaries).toBeGreaterThan(70);
+    // Most of the time there is so little unsynced that every case was tried.
+    expect(exhaustive / boundaries).toBeGreaterThan(0.7);
+    for (const { image, history: then, what } of images) {
+      try {
+        const again = await open(image, new SeededRandom(1));
+        await check(again, then);
+        await write(again, then, 3);
+        await again.close();
+        const last = await open(image, new SeededRandom(2));
+        await check(last, then);
+        await last.close();
+      } catch (error) {
+        throw new Error(`${what}: ${error}`, { cause: error });
+      }
+    }
+    expect(images.length).toBeGreaterThan(2000);
+  }, 120_000);
+
   test("at any operation of a first life loses nothing that was acknowledged, and leaves nothing half done", async () => {
     const operations = await live(1, []);
     expect(operations).toBeGreaterThan(40);

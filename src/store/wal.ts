@@ -368,6 +368,7 @@ async function createSegment(
     number,
     clusterId: identity.clusterId,
     memberId: identity.memberId,
+    size: segmentBytes,
     salt: new DataView(saltBytes.buffer, saltBytes.byteOffset).getUint32(0),
   };
   await disk.remove(temporary);

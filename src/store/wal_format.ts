@@ -24,7 +24,7 @@ import { crc32 } from "./checksum.ts";
  * some sector's share is all zero. The mask is chosen such that no sector's share of a whole record has fewer than two bytes
  * other than zero: one flipped bit cannot make a whole record look torn.
  */
-/** Version 2 knows batches that begin the log anew. */
+/** Version 2 knows batches that begin the log anew, and says how long the file is. */
 export const formatVersion = 2;
 const oldestFormatVersion = 1;
 export const segmentHeaderBytes = 64;
@@ -41,6 +41,8 @@ export interface SegmentHeader {
   readonly clusterId: bigint;
   readonly memberId: bigint;
   readonly salt: number;
+  /** Of the whole file; 0: version 1 did not say. */
+  readonly size: number;
 }
 
 export function encodeSegmentHeader(header: SegmentHeader): Uint8Array {
@@ -52,6 +54,7 @@ export function encodeSegmentHeader(header: SegmentHeader): Uint8Array {
   view.setBigUint64(16, BigInt(header.number), true);
   view.setBigUint64(24, header.clusterId, true);
   view.setBigUint64(32, header.memberId, true);
+  view.setBigUint64(40, BigInt(header.size), true);
   view.setUint32(60, crc32(bytes.subarray(0, 60)), true);
   return bytes;
 }
@@ -70,6 +73,7 @@ export function decodeSegmentHeader(bytes: Uint8Array): SegmentHeader | string {
     number: Number(view.getBigUint64(16, true)),
     clusterId: view.getBigUint64(24, true),
     memberId: view.getBigUint64(32, true),
+    size: Number(view.getBigUint64(40, true)),
   };
 }
 

@@ -83,6 +83,8 @@ export async function readSegments(
     const header = decodeSegmentHeader(bytes);
     if (typeof header === "string") throw corrupt(path, 0, header);
     if (header.number !== number) throw corrupt(path, 16, `it says that it is segment ${header.number}`);
+    if (bytes.length < header.size)
+      throw corrupt(path, bytes.length, `it is cut short, ${header.size} bytes were allocated`);
     const first = segments[0]?.header;
     if (first !== undefined && (first.clusterId !== header.clusterId || first.memberId !== header.memberId))
       throw corrupt(path, 24, "it belongs to another member than the segments before it");
