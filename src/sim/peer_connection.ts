@@ -5,7 +5,7 @@ import type { SeededRandom } from "./random.ts";
 export interface Hostility {
   readonly drop: number;
   readonly double: number;
-  /** Overtaken by others: up to 50 ms late. */
+  /** Overtaken by others: up to 50 ms late, one in ten up to 5 s, and then it may come after a later connection's frames. */
   readonly reorder: number;
 }
 
@@ -30,7 +30,8 @@ export interface Wires {
 
 export interface EndOwner {
   readonly place: Place;
-  deliver(end: PeerEnd, frame: Uint8Array): void;
+  readonly publicKey: string;
+  deliver(from: string, frame: Uint8Array): void;
   lost(end: PeerEnd, reason: string): void;
 }
 
@@ -106,9 +107,9 @@ export class PeerEnd {
 
   #arriveLate(frame: Uint8Array): void {
     const { clock, random } = this.#wires;
-    const lateMs = 50 * random.fraction() + this.#wires.delayMs(this.other.owner.place, this.owner.place);
-    clock.schedule(lateMs, () => {
-      if (this.#isOpen && this.#hears) this.owner.deliver(this, frame.slice());
+    const lateMs = (random.chance(0.1) ? 5000 : 50) * random.fraction();
+    clock.schedule(lateMs + this.#wires.delayMs(this.other.owner.place, this.owner.place), () => {
+      if (this.#hears) this.owner.deliver(this.other.owner.publicKey, frame.slice());
     });
   }
 
@@ -125,7 +126,7 @@ export class PeerEnd {
         return;
       }
       this.#arrivingBytes -= frame.length;
-      this.owner.deliver(this, frame);
+      this.owner.deliver(this.other.owner.publicKey, frame);
     }
   }
 

@@ -131,12 +131,8 @@ export class SimulatedPeerNetwork implements PeerNetwork, EndOwner {
     for (const { end } of [...this.#ends.values()]) end.review();
   }
 
-  deliver(end: PeerEnd, frame: Uint8Array): void {
-    for (const [key, connection] of this.#ends) {
-      if (connection.end !== end) continue;
-      this.#handler.received(key, frame);
-      return;
-    }
+  deliver(from: string, frame: Uint8Array): void {
+    if (!this.#isOver && this.#handler.admits(from)) this.#handler.received(from, frame);
   }
 
   lost(end: PeerEnd, reason: string): void {

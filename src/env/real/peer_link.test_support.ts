@@ -1,4 +1,6 @@
 /** What the tests of the real peer link stand on: raw peers, a wire that can be cut, time that runs faster. */
+import { spawn, spawnSync } from "node:child_process";
+import { createPrivateKey, generateKeyPairSync } from "node:crypto";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { connect as tlsConnect } from "node:tls";
 import type { Clock } from "../clock.ts";
@@ -168,4 +170,58 @@ export class Wire {
     for (const socket of this.#cut) socket.destroy();
     this.#server.close();
   }
+}
+
+/** OpenSSL, in Node, takes the public half of a key as it is written; Bun's TLS would notice. */
+export const canForge = spawnSync("node", ["--version"]).status === 0;
+
+const forger = `
+  const tls = require("tls"), { cert, key, port } = JSON.parse(process.argv[1]);
+  const server = tls.createServer({ cert, key, requestCert: true, rejectUnauthorized: false }, () => console.log("believed"));
+  server.on("tlsClientError", (error) => console.log("server: " + error.message));
+  server.listen(0, "127.0.0.1", () => {
+    console.log("port " + server.address().port);
+    const client = tls.connect({ host: "127.0.0.1", port, cert, key, rejectUnauthorized: false });
+    client.on("data", () => console.log("believed"));
+    client.on("error", (error) => console.log("client: " + error.message));
+  });`;
+
+/**
+ * Shows the victim's certificate and signs with another key, as a client of `port` and as a server at `address`. Says "client: ..."
+ * and "server: ..." when it was refused, "believed" when it was not.
+ */
+export async function startForger(victim: KeyPair, port: number) {
+  const forged = { cert: victim.certificatePem, key: forgedKey(victim.privateKeyPem), port };
+  const child = spawn("node", ["-e", forger, JSON.stringify(forged)], { stdio: ["ignore", "pipe", "inherit"] });
+  let said = "";
+  child.stdout.on("data", (chunk: Buffer) => {
+    said += chunk.toString();
+  });
+  await until(() => /port \d+/.test(said), "the forger");
+  return {
+    address: `127.0.0.1:${/port (\d+)/.exec(said)?.[1]}`,
+    said: () => said,
+    stop: () => void child.kill(),
+  };
+}
+
+/** By TLS, because the signature was not that of the certificate's key. */
+export function refused(side: "client" | "server", forger: { said(): string }): boolean {
+  return new RegExp(`^${side}: .*decrypt error`, "m").test(forger.said());
+}
+
+/** A private key of nobody's, that names the public key of `privateKeyPem` as its own: RFC 5915, with the field `publicKey`. */
+function forgedKey(privateKeyPem: string): string {
+  const victim = createPrivateKey(privateKeyPem).export({ format: "jwk" });
+  const forger = generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey.export({ format: "jwk" });
+  const number = (text = "") => Buffer.from(text, "base64url");
+  const field = (tag: number, ...contents: Uint8Array[]) => {
+    const content = Buffer.concat(contents);
+    return Buffer.concat([Buffer.from([tag, content.length]), content]);
+  };
+  const curve = Buffer.from("06082a8648ce3d030107", "hex");
+  const point = Buffer.concat([Buffer.from([0, 4]), number(victim.x), number(victim.y)]);
+  const version = Buffer.from([2, 1, 1]);
+  const key = field(0x30, version, field(4, number(forger.d)), field(0xa0, curve), field(0xa1, field(3, point)));
+  return `-----BEGIN EC PRIVATE KEY-----\n${key.toString("base64")}\n-----END EC PRIVATE KEY-----\n`;
 }

@@ -206,8 +206,10 @@ class RealPeerNetwork implements PeerNetwork, ConnectionOwner {
     socket.once("close", () => {
       if (this.#handshakes.get(from) === socket) this.#handshakes.delete(from);
     });
-    const [oldest] = this.#handshakes.values();
-    if (this.#handshakes.size > maxHandshakes) oldest?.destroy();
+    const [oldest] = this.#handshakes;
+    if (this.#handshakes.size <= maxHandshakes || oldest === undefined) return;
+    this.#handshakes.delete(oldest[0]);
+    oldest[1].destroy();
   }
 
   #accepted(socket: TLSSocket): void {
