@@ -17,10 +17,11 @@ import {
 import { createHttpHandler } from "./api/http/app.ts";
 import { createAuthenticator, knownToken } from "./api/http/authentication.ts";
 import { gitVersion } from "./api/http/version.ts";
-import type { KubeletLink } from "./api/kubelet_link.ts";
+import type { KubeletLink, PodRef } from "./api/kubelet_link.ts";
 import { createApiCore } from "./api/registry/api_core.ts";
 import { createJsonBytes } from "./api/registry/json_bytes.ts";
 import { ensureSystemObjects } from "./api/registry/system_objects.ts";
+import { remoteKubelet } from "./api/remote_kubelet.ts";
 import { Client } from "./client/client.ts";
 import { Informers } from "./client/informers.ts";
 import type { Config } from "./config.ts";
@@ -30,13 +31,15 @@ import { startScheduler } from "./control/scheduler/scheduler.ts";
 import { sleep } from "./env/clock.ts";
 import type { Disk } from "./env/disk.ts";
 import type { Env } from "./env/env.ts";
-import type { Listening } from "./env/http.ts";
+import type { Listening, WebSocketClient } from "./env/http.ts";
 import { describeError } from "./env/log.ts";
 import { componentIdentity, inProcessTransport } from "./in_process_transport.ts";
 import { allKinds } from "./kinds/all.ts";
 import { namespaceKind } from "./kinds/core/namespace.ts";
 import { nodeKind } from "./kinds/core/node.ts";
+import { podKind } from "./kinds/core/pod.ts";
 import { KindRegistry } from "./kinds/registry.ts";
+import { badRequest, StatusError } from "./kinds/status_error.ts";
 import { whileLeading } from "./leadership.ts";
 import {
   apiAddresses,
@@ -67,6 +70,7 @@ export interface ServerEnv extends Env {
   readonly podNetwork: PodNetwork;
   readonly podFiles: PodFiles;
   readonly dialer: Dialer;
+  readonly webSocketClient: WebSocketClient;
   readonly hostFacts: () => Promise<HostFacts>;
   /** Finds or starts the proxy process. */
   readonly connectProxy: () => Promise<ProxyLink & { close(): void }>;
@@ -87,6 +91,7 @@ export interface Server {
 
 /** What a part may take to end before it is left behind: an engine or a disk that hangs must not hold the process. */
 const stopLimitMs = 5000;
+const dialLimitMs = 10_000;
 
 /**
  * Rejects when the store cannot be trusted, the port is taken or the credentials cannot be made; the cause says which. What
@@ -185,12 +190,20 @@ async function startParts(config: Config, env: ServerEnv, parts: Parts): Promise
   };
   const certificate = await loadServerCertificate(env.pki, authority, names, { ...credentials, nowMs: clock.now() });
   const build = { version: env.version };
+  // Logs and streams of pods elsewhere: the server there has them.
+  const neighbours = (nodeName: string): KubeletLink | undefined => {
+    const url = store.members().find(({ name }) => name === nodeName)?.clientUrls[0];
+    if (url === undefined) return undefined;
+    const { httpClient, webSocketClient } = env;
+    const connect = (pod: PodRef, port: number) => connectToPod(admin, env, pod, port);
+    return remoteKubelet({ httpClient, webSocketClient, server: url, caPem: authority.certificatePem, token, connect });
+  };
   const handler = createHttpHandler({
     core,
     kinds,
     authenticate: createAuthenticator(() => tokens),
     authorizer,
-    kubelets: (nodeName) => (nodeName === config.nodeName ? kubeletLink : undefined),
+    kubelets: (nodeName) => (nodeName === config.nodeName ? kubeletLink : neighbours(nodeName)),
     clock,
     log: log.with({ area: "api" }),
     build,
@@ -313,6 +326,21 @@ async function startParts(config: Config, env: ServerEnv, parts: Parts): Promise
     ready,
     stop: () => parts.stop(),
   };
+}
+
+/** Over the pods' network, which leads to the pods of every node. */
+async function connectToPod(client: Client, { clock, dialer }: ServerEnv, pod: PodRef, port: number) {
+  const { status } = await client.get(podKind, { namespace: pod.namespace, name: pod.name });
+  if (!status.podIP) throw badRequest(`pod "${pod.name}" has no address yet: it is ${status.phase}`);
+  const limit = new AbortController();
+  const timer = clock.schedule(dialLimitMs, () => limit.abort());
+  try {
+    return await dialer.connect(status.podIP, port, limit.signal);
+  } catch (cause) {
+    throw new StatusError(500, "InternalError", `cannot forward to port ${port} of pod "${pod.name}"`, {}, cause);
+  } finally {
+    timer.cancel();
+  }
 }
 
 /** The containers carry it: who removes the node finds them by this file, also when the store cannot be read. */

@@ -79,6 +79,11 @@ export async function up(argv: readonly string[], version: string): Promise<numb
       podNetwork: createPodNetwork(env.log.with({ area: "pod-network" })),
       podFiles: realPodFiles,
       dialer: realDialer,
+      webSocketClient: {
+        // Loaded when it is needed first: logs and streams of pods on other nodes.
+        connect: async (url, options) =>
+          (await import("./env/real/web_socket.ts")).realWebSocketClient.connect(url, options),
+      },
       hostFacts: () => readHostFacts(config.dataDir),
       connectProxy: () =>
         connectProxy({

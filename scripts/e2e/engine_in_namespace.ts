@@ -11,30 +11,79 @@ import { join } from "node:path";
 import { type CommandResult, capture, eventually, must } from "./command.ts";
 import { executable, stockKubectl } from "./node_under_test.ts";
 
+export interface NamespaceOptions {
+  /** Default: 192.0.2.10, on a network without anybody else. */
+  readonly address?: string;
+  /** The network that it shares with others. */
+  readonly wharf?: Wharf;
+}
+
+/** A switch for machines of a test: a bridge in a namespace of its own, from which nothing leads out. */
+export class Wharf {
+  readonly name: string;
+
+  private constructor(name: string) {
+    this.name = name;
+  }
+
+  static async create(name: string): Promise<Wharf> {
+    await capture("ip", ["netns", "del", name]);
+    await must("ip", ["netns", "add", name]);
+    const wharf = new Wharf(name);
+    await wharf.inside("ip", "link", "add", "wharf0", "type", "bridge");
+    await wharf.inside("ip", "link", "set", "wharf0", "up");
+    return wharf;
+  }
+
+  inside(...command: string[]): Promise<string> {
+    return must("nsenter", [`--net=/var/run/netns/${this.name}`, ...command]);
+  }
+
+  /** Pulls a machine's cable out, or puts it back. */
+  async cable(machine: string, state: "up" | "down"): Promise<void> {
+    await this.inside("ip", "link", "set", machine, state);
+  }
+
+  async destroy(): Promise<void> {
+    await capture("ip", ["netns", "del", this.name]);
+  }
+}
+
 export class EngineInNamespace {
   readonly name: string;
   readonly directory: string;
   #engine: ChildProcess | undefined;
   #node: ChildProcess | undefined;
   #nodeLog = "";
+  /** By its path. */
+  #kubectl = "";
 
   private constructor(name: string, directory: string) {
     this.name = name;
     this.directory = directory;
   }
 
-  static async create(name: string): Promise<EngineInNamespace> {
+  static async create(name: string, options: NamespaceOptions = {}): Promise<EngineInNamespace> {
+    const { address = "192.0.2.10", wharf } = options;
     const directory = await mkdtemp(join(tmpdir(), `${name}-`));
     const machine = new EngineInNamespace(name, directory);
     await capture("ip", ["netns", "del", name]);
     await must("ip", ["netns", "add", name]);
     await machine.inside("ip", "link", "set", "lo", "up");
-    // A way out that leads nowhere, as a machine whose cable is out: its address is the node's.
-    await machine.inside("ip", "link", "add", "uplink0", "type", "veth", "peer", "name", "nowhere0");
-    await machine.inside("ip", "address", "add", "192.0.2.10/24", "dev", "uplink0");
-    for (const link of ["uplink0", "nowhere0"]) await machine.inside("ip", "link", "set", link, "up");
+    if (wharf === undefined) {
+      // A way out that leads nowhere, as a machine whose cable is out: its address is the node's.
+      await machine.inside("ip", "link", "add", "uplink0", "type", "veth", "peer", "name", "nowhere0");
+      await machine.inside("ip", "link", "set", "nowhere0", "up");
+    } else {
+      const other = ["peer", "name", name, "netns", wharf.name];
+      await machine.inside("ip", "link", "add", "uplink0", "type", "veth", ...other);
+      await wharf.inside("ip", "link", "set", name, "master", "wharf0", "up");
+    }
+    await machine.inside("ip", "address", "add", `${address}/24`, "dev", "uplink0");
+    await machine.inside("ip", "link", "set", "uplink0", "up");
     await machine.inside("ip", "route", "add", "default", "via", "192.0.2.1", "dev", "uplink0");
     await mkdir(join(directory, "data"), { recursive: true });
+    machine.#kubectl = await stockKubectl();
     return machine;
   }
 
@@ -84,9 +133,12 @@ export class EngineInNamespace {
     await rm(file);
   }
 
-  async startNode(options: { readonly withoutReady?: boolean } = {}): Promise<void> {
-    const flags = ["--data-dir", join(this.directory, "data"), "--docker-host", `unix://${this.socket}`];
-    const node = spawn("nsenter", this.#enter(executable, "up", "--node-name", "away", ...flags), {
+  async startNode(
+    options: { readonly withoutReady?: boolean; readonly flags?: readonly string[] } = {},
+  ): Promise<void> {
+    const data = ["--data-dir", join(this.directory, "data"), "--docker-host", `unix://${this.socket}`];
+    const flags = ["--node-name", this.name, ...data, ...(options.flags ?? [])];
+    const node = spawn("nsenter", this.#enter(executable, "up", ...flags), {
       stdio: ["ignore", "pipe", "pipe"],
     });
     this.#node = node;
@@ -113,9 +165,31 @@ export class EngineInNamespace {
     return this.#nodeLog;
   }
 
+  get isRunning(): boolean {
+    return this.#node !== undefined && this.#node.exitCode === null && this.#node.signalCode === null;
+  }
+
+  /** The node's own process, for signals that do not end it. */
+  get pid(): number {
+    const pid = this.#node?.pid;
+    if (pid === undefined) throw new Error(`the node ${this.name} does not run`);
+    return pid;
+  }
+
+  wherry(...args: string[]): Promise<CommandResult> {
+    const env = { KUBECONFIG: join(this.directory, "data", "kubeconfig.yaml"), HOME: this.directory };
+    return capture("nsenter", this.#enter(executable, ...args), { env });
+  }
+
+  /** One that runs until it is killed. */
+  startKubectl(...args: string[]): ChildProcess {
+    const env = { ...process.env, KUBECONFIG: join(this.directory, "data", "kubeconfig.yaml"), HOME: this.directory };
+    return spawn("nsenter", this.#enter(this.#kubectl, ...args), { env, stdio: "ignore" });
+  }
+
   async kubectl(args: readonly string[], input?: string): Promise<CommandResult> {
     const env = { KUBECONFIG: join(this.directory, "data", "kubeconfig.yaml"), HOME: this.directory };
-    return capture("nsenter", this.#enter(await stockKubectl(), ...args), {
+    return capture("nsenter", this.#enter(this.#kubectl, ...args), {
       env,
       ...(input === undefined ? {} : { input }),
     });

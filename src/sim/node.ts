@@ -163,6 +163,7 @@ export class SimulatedNode {
         podNetwork: life.bind(this.network),
         podFiles: life.bind(this.files),
         dialer: life.bind(this.#dialer),
+        webSocketClient: { connect: () => Promise.reject(new Error("There are no WebSockets in the simulator")) },
         hostFacts: async () => simHostFacts,
         connectProxy: async () => life.bind(this.proxy),
         failed: (error) => {
