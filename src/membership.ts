@@ -23,8 +23,7 @@ import {
 } from "./kinds/core/bootstrap_token.ts";
 import { secretKind } from "./kinds/core/secret.ts";
 import { isNotFound, StatusError } from "./kinds/status_error.ts";
-import type { ClusterStore, Member } from "./store/cluster.ts";
-import type { Place } from "./store/embedded_store.ts";
+import type { ClusterStore, Member, Place } from "./store/cluster.ts";
 import { snapshotPath } from "./store/snapshot.ts";
 import { StoreError } from "./store/store.ts";
 

@@ -24,6 +24,13 @@ export interface MemberConnection {
   readonly roundTripMs: number | undefined;
 }
 
+/** A place among the members that the others have made for this one. */
+export interface Place {
+  readonly clusterId: bigint;
+  readonly memberId: bigint;
+  readonly members: readonly Member[];
+}
+
 /** What `memberAdd` needs; the leader chooses the id. */
 export type NewMember = Omit<Member, "id" | "role"> & { readonly role: "learner" | "witness" };
 
@@ -37,7 +44,10 @@ export interface ClusterStore extends Store {
   members(): readonly Member[];
   /** How this member reaches the others, now. */
   connections(): readonly MemberConnection[];
-  /** A member with the same public key already there is returned as it is, so that joining can be tried again. */
+  /**
+   * Who asks with the key of a member has no data (any more), or it would not ask: that member goes in the same step, since it may
+   * have promised what it has forgotten. So joining can be tried again.
+   */
   memberAdd(member: NewMember): Promise<Member>;
   /** A learner that has caught up gets a vote. Refused with InvalidArgument when it lags or is none. */
   memberPromote(id: bigint): Promise<void>;

@@ -40,6 +40,7 @@ const kinds = [
   "memberRemove",
   "memberUpdate",
   "alarm",
+  "memberReplace",
 ] as const;
 const operations = ["range", "put", "deleteRange", "txn"] as const;
 const targets = ["version", "create", "mod", "value", "lease"] as const;
@@ -83,6 +84,10 @@ export function encodeProposal(proposal: Proposal): Uint8Array {
     case "memberPromote":
     case "memberRemove":
       writer.u64(command.id);
+      break;
+    case "memberReplace":
+      writer.u64(command.id);
+      writeMember(writer, command.member);
       break;
     case "memberUpdate":
       // The role is not its to say: it stays as it is.
@@ -129,6 +134,8 @@ function readCommand(reader: ByteReader, type: (typeof kinds)[number]): Command 
     case "memberPromote":
     case "memberRemove":
       return { type, id: reader.u64() };
+    case "memberReplace":
+      return { type, id: reader.u64(), member: readMember(reader) };
     case "alarm":
       return { type, raised: reader.u8() !== 0, alarm: pick(alarmKinds, reader.u8()), member: reader.u64() };
   }

@@ -6,10 +6,12 @@ import { noConf } from "../raft/types.ts";
 import { quotaChanges } from "./alarms.ts";
 import { AutoCompaction, type CompactionPolicy, defaultCompaction } from "./auto_compaction.ts";
 import { keyBytes } from "./bytes.ts";
-import type { ClusterStore, Member, MemberConnection, NewMember, StateHash } from "./cluster.ts";
+import type { ClusterStore, Member, MemberConnection, NewMember, Place, StateHash } from "./cluster.ts";
 import type { Command } from "./command.ts";
+import { readMembersFile } from "./members_file.ts";
 import type { PeerAnswer, PeerCall } from "./peer_message.ts";
-import { completeRecovery, findDamage, recoverFromSnapshot } from "./recovery.ts";
+import { completeRecovery, findDamage, recoverFromSnapshot, setAside } from "./recovery.ts";
+import { askForPlace } from "./rejoin.ts";
 import { type ClusterOptions, Replica, randomId } from "./replica.ts";
 import { type LoadedSnapshot, readSnapshot, type SnapshotState, streamSnapshot, writeSnapshot } from "./snapshot.ts";
 import {
@@ -25,13 +27,6 @@ import {
 } from "./store.ts";
 import { checkTxn, hasPut, isReadOnly } from "./txn.ts";
 import { Wal } from "./wal.ts";
-
-/** A place among the members that the others have made for this one. */
-export interface Place {
-  readonly clusterId: bigint;
-  readonly memberId: bigint;
-  readonly members: readonly Member[];
-}
 
 export interface EmbeddedStoreOptions {
   readonly disk: Disk;
@@ -79,10 +74,29 @@ export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<
 export async function startEmbeddedStore(
   options: EmbeddedStoreOptions,
 ): Promise<ClusterStore & { readonly ready: Promise<void> }> {
-  const { disk, directory, random } = options;
+  const { disk, directory } = options;
   await completeRecovery(disk, directory);
   if (options.recover === "snapshot" && (await findDamage(disk, directory)).length > 0)
     await recoverFromSnapshot(options);
+  try {
+    return await startFromDisk(options);
+  } catch (error) {
+    if (!(error instanceof StoreError && error.code === "Corrupt") || options.cluster === undefined) throw error;
+    const known = await readMembersFile(disk, directory);
+    const others = known?.members.filter(({ publicKey }) => publicKey !== options.cluster?.publicKey) ?? [];
+    if (known === undefined || others.length === 0) throw error;
+    options.log.error("the store is damaged: its data is fetched from the other members", {
+      error: describeError(error),
+    });
+    const place = await askForPlace(known, options.cluster, options);
+    const aside = await setAside(disk, directory);
+    options.log.warn("the damaged files are kept, for whoever wants to look at them", { aside });
+    return startFromDisk({ ...options, place });
+  }
+}
+
+async function startFromDisk(options: EmbeddedStoreOptions): Promise<ClusterStore & { readonly ready: Promise<void> }> {
+  const { disk, directory, random } = options;
   await disk.makeDirectory(directory);
   let snapshot = await readSnapshot(disk, directory);
   const walDirectory = `${directory}/wal`;
@@ -339,7 +353,7 @@ class EmbeddedStore implements ClusterStore {
     await this.#replica.readBarrier();
     const { members } = this.#replica.state;
     const present = members.byPublicKey(member.publicKey);
-    if (present !== undefined) return present;
+    if (present !== undefined) return this.#replace(present, member);
     const added = { ...member, id: randomId(this.#options.random) };
     try {
       await this.#replica.propose({ type: "memberAdd", member: added });
@@ -347,9 +361,15 @@ class EmbeddedStore implements ClusterStore {
       // Somebody else has added it meanwhile.
       const same = members.byPublicKey(member.publicKey);
       if (same === undefined) throw error;
-      return same;
+      return this.#replace(same, member);
     }
     return added;
+  }
+
+  async #replace(old: Member, member: NewMember): Promise<Member> {
+    const fresh = { ...member, id: randomId(this.#options.random) };
+    await this.#replica.propose({ type: "memberReplace", id: old.id, member: fresh });
+    return fresh;
   }
 
   async memberPromote(id: bigint): Promise<void> {
@@ -417,8 +437,7 @@ class EmbeddedStore implements ClusterStore {
     const old = members.byPublicKey(publicKey);
     if (old === undefined)
       throw new StoreError("InvalidArgument", "There is no member with this key: join with a token");
-    await this.memberRemove(old.id);
-    const { id: memberId } = await this.memberAdd({ ...member, publicKey, role: "learner" });
+    const { id: memberId } = await this.#replace(old, { ...member, publicKey, role: "learner" });
     return { type: "place", clusterId: this.#replica.clusterId, memberId, members: members.list() };
   }
 
@@ -434,7 +453,7 @@ class EmbeddedStore implements ClusterStore {
           "InvalidArgument",
           `Cannot promote member ${command.id}: it has not caught up yet, it lacks ${lag} entries. Try again`,
         );
-    } else if (command.type === "memberRemove") {
+    } else if (command.type === "memberRemove" || command.type === "memberReplace") {
       if (state.members.get(command.id)?.role === "learner") return;
       const rest = state.members.list().filter(({ id, role }) => id !== command.id && role !== "learner");
       const alive = rest.filter(({ id }) => id === raft.id || peers?.isConnected(id));

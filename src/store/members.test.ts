@@ -120,6 +120,63 @@ describe("a store of several members", () => {
     expect(await cluster.wait(get(leader.store, "a"))).toBe("1");
   });
 
+  test("a member whose log is damaged is rebuilt by the others, under another number, and its files are kept", async () => {
+    cluster = await SimulatedCluster.of(3);
+    const leader = cluster.leader();
+    const [broken] = cluster.followers();
+    if (broken === undefined) throw new Error("there are followers");
+    for (let at = 0; at < 50; at++) await cluster.wait(put(leader.store, `k${at}`, "x".repeat(100)));
+    const before = broken.store.status().memberId;
+    await cluster.wait(broken.stop());
+    for (const bit of [1, 2, 3]) broken.disk.flipBit("/store/wal/000000000001.wal", 2000, bit);
+    await cluster.wait(put(leader.store, "later", "1"));
+    await cluster.wait(broken.start());
+    await cluster.wait(broken.store.ready);
+    const { memberId } = broken.store.status();
+    expect(memberId).not.toBe(before);
+    expect(
+      leader.store
+        .members()
+        .map(({ role }) => role)
+        .sort(),
+    ).toEqual(["learner", "voter", "voter"]);
+    await cluster.wait(broken.store.memberPromote(memberId));
+    expect(await cluster.wait(get(broken.store, "later"))).toBe("1");
+    expect(await broken.disk.list("/store.damaged-1")).toContain("wal");
+    leader.kill();
+    await cluster.wait(put(broken.store, "after", "2"));
+  });
+
+  test("a damaged member waits while the others have no leader, and a lone one is refused as before", async () => {
+    cluster = await SimulatedCluster.of(3);
+    const [first, second, third] = cluster.machines;
+    if (!first || !second || !third) throw new Error("three machines are expected");
+    for (let at = 0; at < 50; at++) await cluster.wait(put(first.store, `k${at}`, "x".repeat(100)));
+    for (const machine of cluster.machines) machine.kill();
+    for (const bit of [1, 2, 3]) third.disk.flipBit("/store/wal/000000000001.wal", 2000, bit);
+    const starting = third.start();
+    await cluster.clock.advance(10_000);
+    expect(third.isUp).toBe(false);
+    await cluster.wait(first.start());
+    await cluster.wait(second.start());
+    await cluster.wait(starting);
+    expect(await cluster.wait(get(third.store, "k49"))).toBe("x".repeat(100));
+  });
+
+  test("who comes back with its key and without its data gets another number", async () => {
+    cluster = await SimulatedCluster.of(3);
+    const leader = cluster.leader();
+    const [wiped] = cluster.followers();
+    if (wiped === undefined) throw new Error("there are followers");
+    const before = wiped.store.status().memberId;
+    await cluster.wait(wiped.stop());
+    for (const folder of ["/store", "/store/wal"])
+      for (const name of await wiped.disk.list(folder)) await wiped.disk.remove(`${folder}/${name}`);
+    await cluster.join(wiped);
+    expect(wiped.store.status().memberId).not.toBe(before);
+    expect(leader.store.members().length).toBe(3);
+  });
+
   test("the lead is handed over on demand, asked of any member", async () => {
     cluster = await SimulatedCluster.of(3);
     const [target, asked] = cluster.followers();

@@ -5,8 +5,8 @@ import { Life } from "../sim/life.ts";
 import { type SimulatedHost, SimulatedNetwork } from "../sim/network.ts";
 import { SimulatedPki } from "../sim/pki.ts";
 import { SeededRandom } from "../sim/random.ts";
-import type { ClusterStore } from "./cluster.ts";
-import { type EmbeddedStoreOptions, type Place, startEmbeddedStore } from "./embedded_store.ts";
+import type { ClusterStore, Place } from "./cluster.ts";
+import { type EmbeddedStoreOptions, startEmbeddedStore } from "./embedded_store.ts";
 import { silentLog } from "./log.test_support.ts";
 
 type Running = ClusterStore & { readonly ready: Promise<void> };

@@ -8,6 +8,8 @@ export type MemberChange =
   | { readonly type: "memberAdd"; readonly member: Member }
   | { readonly type: "memberPromote"; readonly id: bigint }
   | { readonly type: "memberRemove"; readonly id: bigint }
+  /** A member has lost its data: it goes, and comes back as a learner under another number, in one step. */
+  | { readonly type: "memberReplace"; readonly id: bigint; readonly member: Member }
   | { readonly type: "memberUpdate"; readonly member: Omit<Member, "role"> };
 
 const roles = ["voter", "learner", "witness"] as const;
@@ -78,6 +80,10 @@ export class Members {
         this.#members.delete(change.id);
         return;
       }
+      case "memberReplace":
+        this.apply({ type: "memberRemove", id: change.id });
+        this.#members.set(change.member.id, { ...change.member, role: "learner" });
+        return;
       case "memberUpdate": {
         const { role } = this.#known(change.member.id, "update");
         this.#members.set(change.member.id, { ...change.member, role });

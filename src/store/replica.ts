@@ -8,6 +8,7 @@ import { Raft } from "../raft/raft.ts";
 import { type Entry, type HardState, type MemberId, type Message, noMember, type Ready } from "../raft/types.ts";
 import type { Member } from "./cluster.ts";
 import { type Command, decodeProposal, encodeProposal } from "./command.ts";
+import { writeMembersFile } from "./members_file.ts";
 import type { PeerAnswer, PeerCall, PeerFrame } from "./peer_message.ts";
 import { Peers } from "./peers.ts";
 import { type Proposal, Proposals } from "./proposals.ts";
@@ -102,6 +103,7 @@ export class Replica {
   #wasLeader = false;
   #knownLeader: MemberId = noMember;
   readonly #leadershipListeners = new Set<(term: number | undefined) => void>();
+  #noting: Promise<void> = Promise.resolve();
   #failure: StoreError | undefined;
   #closed = false;
 
@@ -427,7 +429,17 @@ export class Replica {
     const members = this.state.members.list();
     this.raft.applyConf(this.state.members.conf());
     this.#peers?.setMembers(members);
+    this.#noteMembers(members);
     this.#keepTime();
+  }
+
+  /** Not in the way of anything: a hint for a start with damaged files. */
+  #noteMembers(members: readonly Member[]): void {
+    if (members.length < 2) return;
+    const { disk, directory } = this.#options;
+    this.#noting = this.#noting
+      .then(() => writeMembersFile(disk, directory, { clusterId: this.clusterId, members }))
+      .catch((error: unknown) => this.#log.debug("cannot note the members", { error: describeError(error) }));
   }
 
   async #append(ready: Ready, hardState: HardState): Promise<void> {
@@ -681,6 +693,7 @@ export class Replica {
     await this.#peers?.close();
     await this.#appendUnderWay;
     await this.#snapshotUnderWay;
+    await this.#noting;
     await this.#snapshots.close();
     await this.wal.close();
   }
@@ -712,7 +725,7 @@ export class Replica {
 }
 
 export function isMemberChange(command: Command): boolean {
-  return command.type === "memberAdd" || command.type === "memberPromote" || command.type === "memberRemove";
+  return ["memberAdd", "memberPromote", "memberRemove", "memberReplace"].includes(command.type);
 }
 
 /** 63 random bits, never 0. */

@@ -179,6 +179,7 @@ export class StateMachine {
       case "memberAdd":
       case "memberPromote":
       case "memberRemove":
+      case "memberReplace":
       case "memberUpdate":
         this.members.apply(command);
         return { type: "done" };

@@ -1,0 +1,55 @@
+import { z } from "zod";
+import { type Disk, DiskError } from "../env/disk.ts";
+import type { Member } from "./cluster.ts";
+
+/** Beside snapshot and log: who the others are, for a member that can read neither. A hint, never what counts. */
+export interface KnownMembers {
+  readonly clusterId: bigint;
+  readonly members: readonly Member[];
+}
+
+const id = z
+  .string()
+  .regex(/^[0-9a-f]{1,16}$/)
+  .transform((text) => BigInt(`0x${text}`));
+const MembersFile = z.object({
+  version: z.literal(1),
+  clusterId: id,
+  members: z.array(
+    z.object({
+      id,
+      name: z.string(),
+      publicKey: z.string(),
+      peerAddresses: z.array(z.string()),
+      clientUrls: z.array(z.string()),
+      role: z.enum(["voter", "learner", "witness"]),
+    }),
+  ),
+});
+
+const pathOf = (directory: string) => `${directory}/members.json`;
+
+export async function writeMembersFile(
+  disk: Disk,
+  directory: string,
+  { clusterId, members }: KnownMembers,
+): Promise<void> {
+  const hex = (value: bigint) => value.toString(16);
+  const file = {
+    version: 1,
+    clusterId: hex(clusterId),
+    members: members.map((member) => ({ ...member, id: hex(member.id) })),
+  };
+  await disk.writeFileAtomic(pathOf(directory), new TextEncoder().encode(`${JSON.stringify(file, null, 2)}\n`));
+}
+
+/** undefined: there is none, or it says nothing that can be read. */
+export async function readMembersFile(disk: Disk, directory: string): Promise<KnownMembers | undefined> {
+  try {
+    const text = new TextDecoder().decode(await disk.readFile(pathOf(directory)));
+    return MembersFile.parse(JSON.parse(text));
+  } catch (error) {
+    if (error instanceof DiskError || error instanceof SyntaxError || error instanceof z.ZodError) return undefined;
+    throw error;
+  }
+}
