@@ -158,7 +158,7 @@ class NodeKubelet implements Kubelet {
     this.#pods.on({
       add: (pod) => this.#add(pod),
       update: (pod) => this.#workers.get(pod.metadata.uid)?.update(pod),
-      delete: (pod) => this.#workers.get(pod.metadata.uid)?.deleted(pod),
+      delete: (pod) => this.#workers.get(pod.metadata.uid)?.deleted(),
     });
     this.#prepareNetwork();
     await Promise.all([

@@ -23,6 +23,11 @@ import { containerSpec, WorkedPod, type WorkerContext } from "./worked_pod.ts";
 
 const firstPauseMs = 1000;
 const longestPauseMs = 30_000;
+/**
+ * Of a pod whose object goes while it runs: only a deletion by force does that, and its last state does not say so (it still has
+ * the old grace period). Kubernetes gives so long in that case.
+ */
+const forcedGraceSeconds = 2;
 
 export class PodWorker {
   readonly #worked: WorkedPod;
@@ -88,14 +93,12 @@ export class PodWorker {
   }
 
   /** The API object is gone. What runs is ended; what is being ended, sooner. */
-  deleted(last: Observed<Pod>): void {
+  deleted(): void {
     this.#gone = true;
     this.#worked.giveUpStarting();
-    if (this.#endingBegun) {
-      const grace = Math.max(1, last.metadata.deletionGracePeriodSeconds ?? 1);
+    if (this.#endingBegun)
       for (const { id, state } of this.#worked.observation().containers)
-        if (state === "running") this.#context.runtime.stopContainer(id, grace).catch(() => undefined);
-    }
+        if (state === "running") this.#context.runtime.stopContainer(id, forcedGraceSeconds).catch(() => undefined);
     this.trigger();
   }
 
@@ -342,9 +345,7 @@ export class PodWorker {
       await withdraw(this.#worked, address, grace ?? 30, signal);
     if (signal.aborted) return;
     this.#endingBegun = true;
-    // The API object may have gone meanwhile, or before: then nobody waits.
-    const hurried =
-      this.#gone && pod !== undefined ? Math.max(1, pod.metadata.deletionGracePeriodSeconds ?? grace ?? 30) : grace;
+    const hurried = this.#gone && pod !== undefined ? forcedGraceSeconds : grace;
     await this.#stopEverything(pod, signal, hurried);
     const { sandboxes, containers } = this.#worked.observation();
     if (pod !== undefined && !this.#gone) {
