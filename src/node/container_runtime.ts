@@ -4,7 +4,8 @@
  *
  * Guarantees:
  * - Only containers with this cluster's label are ever listed, stopped or removed.
- * - createContainer and runPodSandbox are idempotent by name: an existing one of the same name is returned.
+ * - createContainer and createPodSandbox are idempotent by name: an existing one of the same name is returned, but one with
+ *   another address, or in another sandbox, is replaced.
  * - A container that has been stopped or removed stays so; remove of an absent one is no error.
  */
 export interface ContainerRuntime {

@@ -156,6 +156,18 @@ export function containerRuntimeContract(name: string, make: () => Promise<Runti
       expect(next).not.toBe(id);
     });
 
+    test("create replaces one of the same name with another address, or in another sandbox", async () => {
+      const before = await under.runtime.createPodSandbox(sandboxConfig());
+      const joined = await under.runtime.createContainer(before, containerConfig());
+      const after = await under.runtime.createPodSandbox(sandboxConfig({ podAddress: "10.42.0.8/24" }));
+      expect(after).not.toBe(before);
+      const moved = await under.runtime.createContainer(after, containerConfig());
+      expect(moved).not.toBe(joined);
+      const { sandboxes, containers } = await under.runtime.list();
+      expect(sandboxes).toMatchObject([{ id: after, podAddress: "10.42.0.8/24" }]);
+      expect(containers).toMatchObject([{ id: moved, sandboxId: after }]);
+    });
+
     test("a container that ends keeps its exit code and its output, by stream", async () => {
       const { id } = await startPod({ command: under.programs.tell("to out", "to err", 3) });
       const ended = await containerThat(id, (container) => container.state === "exited");

@@ -204,7 +204,7 @@ class DockerRuntime implements ContainerRuntime {
   async createPodSandbox(config: SandboxConfig): Promise<string> {
     const name = containerNameOf(sandboxName, config.pod, config.attempt);
     const body = sandboxBody(config, this.#options.clusterUid, await this.#engineLimits());
-    const create = () => this.#create(name, body);
+    const create = () => this.#create(name, body, { [labels.podAddress]: config.podAddress });
     let id: string;
     try {
       id = await create();
@@ -252,19 +252,32 @@ class DockerRuntime implements ContainerRuntime {
     }
   }
 
-  async #create(name: string, body: Record<string, unknown>): Promise<string> {
+  /**
+   * `place`: labels that say where it stands. One of ours of that name that stands elsewhere is left over from a try that came to
+   * nothing: it is replaced.
+   */
+  async #create(
+    name: string,
+    body: Record<string, unknown>,
+    place: Readonly<Record<string, string | undefined>>,
+  ): Promise<string> {
+    const create = async () => {
+      const call = { query: { name }, body, timeoutMs: longMs };
+      return Created.parse(await this.#request("POST", "/containers/create", call)).Id;
+    };
     try {
-      const answer = await this.#request("POST", "/containers/create", {
-        query: { name },
-        body,
-        timeoutMs: longMs,
-      });
-      return Created.parse(answer).Id;
+      return await create();
     } catch (error) {
       if (statusOf(error) !== 409) throw engineError(`create the container ${name}`, error);
       const existing = await this.#inspect(name);
-      if (existing?.Config.Labels[labels.cluster] === this.#options.clusterUid) return existing.Id;
-      throw engineError(`create the container ${name}, whose name another container holds that is not ours`, error);
+      const own = existing?.Config.Labels ?? {};
+      if (existing === undefined || own[labels.cluster] !== this.#options.clusterUid)
+        throw engineError(`create the container ${name}, whose name another container holds that is not ours`, error);
+      if (Object.entries(place).every(([label, value]) => own[label] === value)) return existing.Id;
+      await this.removeContainer(existing.Id);
+      return await create().catch((again: unknown) => {
+        throw engineError(`create the container ${name} in place of an older one`, again);
+      });
     }
   }
 
@@ -344,7 +357,8 @@ class DockerRuntime implements ContainerRuntime {
       await this.#engineLimits(),
       seccomp,
     );
-    return this.#create(containerNameOf(config.name, config.pod, config.attempt), body);
+    const name = containerNameOf(config.name, config.pod, config.attempt);
+    return this.#create(name, body, { [labels.sandbox]: sandboxId });
   }
 
   async #seccompFile(path: string): Promise<string> {

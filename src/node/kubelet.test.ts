@@ -328,6 +328,18 @@ describe("the end of a pod", () => {
     await node.until(() => node.pod("deaf") === undefined, "the end", 2000);
   });
 
+  test("is quick when it is by force, also for a pod that is already being ended", async () => {
+    await started();
+    for (const name of ["running", "ending"])
+      await node.createPod(name, { containers: [telling("deaf")], terminationGracePeriodSeconds: 300 });
+    await node.until(() => node.isReady("running") && node.isReady("ending"), "ready pods");
+    await remove("ending");
+    await node.clock.advance(5000);
+    expect(node.containers()).toEqual(["main/0 running", "main/0 running"]);
+    for (const name of ["running", "ending"]) await remove(name, { gracePeriodSeconds: 0 });
+    await node.until(() => node.engine.sandboxes.size === 0 && node.containers().length === 0, "nothing", 4000);
+  });
+
   test("comes to pods whose object is gone, also while the kubelet was away", async () => {
     await started();
     await node.createPod("web", { containers: [web] });
@@ -472,10 +484,25 @@ describe("a machine that fails", () => {
     node.engine.fail("start", 0);
     await node.until(() => node.containers().includes("web/1 running"), "the pod again");
     await node.clock.advance(60_000);
+    expect(node.isReady("web")).toBe(true);
     const running = [...node.engine.sandboxes.values()].filter(({ state }) => state === "running");
     expect(running.map(({ config }) => config.podAddress)).toEqual([...node.network.attached.values()]);
     expect(node.pod("web")?.status.podIP).toBe(running[0]?.config.podAddress?.split("/")[0]);
     expect([...node.engine.sandboxes.values()].filter(({ state }) => state === "created")).toEqual([]);
+  });
+
+  test("tells the address that a pod has when its sandbox came up at a second try, before the engine listed the first", async () => {
+    await started();
+    node.engine.fail("list", 1);
+    node.engine.fail("start", 1);
+    await node.createPod("web", { containers: [web] });
+    await node.until(() => node.events("web").some((line) => line.includes("FailedCreatePodSandBox")), "a failed try");
+    node.engine.fail("start", 0);
+    await node.until(() => [...node.engine.sandboxes.values()].some(({ state }) => state === "running"), "a sandbox");
+    node.engine.fail("list", 0);
+    await node.until(() => node.isReady("web"), "a ready pod");
+    await node.clock.advance(60_000);
+    expect([...node.network.attached.values()]).toEqual([`${node.pod("web")?.status.podIP}/24`]);
   });
 
   test("is not ready while the engine is away, says why, and goes on when it is back", async () => {

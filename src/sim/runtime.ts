@@ -310,7 +310,10 @@ class SimRuntime implements ContainerRuntime {
   async createPodSandbox(config: SandboxConfig): Promise<string> {
     await this.#engine.begin("create", 9, 25);
     for (const sandbox of this.#engine.sandboxes.values())
-      if (sandbox.config.pod.uid === config.pod.uid && sandbox.config.attempt === config.attempt) return sandbox.id;
+      if (sandbox.config.pod.uid === config.pod.uid && sandbox.config.attempt === config.attempt) {
+        if (sandbox.config.podAddress === config.podAddress) return sandbox.id;
+        this.#engine.removeByHand(sandbox.id);
+      }
     const id = this.#engine.newId();
     const createdAtMs = this.#engine.now();
     this.#engine.sandboxes.set(id, { id, cluster: this.#cluster, config, createdAtMs, state: "created", pid: 0 });
@@ -350,7 +353,10 @@ class SimRuntime implements ContainerRuntime {
       throw new RuntimeError("ImageNotFound", `Cannot create the container ${config.name}: no image ${config.image}`);
     for (const existing of this.#engine.containers.values()) {
       const { pod, name, attempt } = existing.config;
-      if (pod.uid === config.pod.uid && name === config.name && attempt === config.attempt) return existing.id;
+      if (pod.uid === config.pod.uid && name === config.name && attempt === config.attempt) {
+        if (existing.sandboxId === sandboxId) return existing.id;
+        this.#engine.removeByHand(existing.id);
+      }
     }
     const id = this.#engine.newId();
     this.#engine.containers.set(id, {
