@@ -1,4 +1,4 @@
-/** `bun run bench [start|idle|pods|store|api|proxy] [--runs N] [--minutes M] [--against PEER] [--json]`: side by side, in one run. */
+/** `bun run bench [start|idle|pods|raft|store|api|proxy] [--runs N] [--minutes M] [--against PEER] [--json]`: side by side, in one run. */
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
@@ -14,7 +14,7 @@ const runs = Number(option("--runs") ?? 20);
 const minutes = Number(option("--minutes") ?? 30);
 const against = option("--against");
 const names = args.filter((word) => !word.startsWith("--"));
-const known = ["start", "idle", "pods", "store", "api", "proxy"];
+const known = ["start", "idle", "pods", "raft", "store", "api", "proxy"];
 
 for (const name of names.length > 0 ? names : known) {
   if (name === "start") await benchStart(runs, json);

@@ -1,12 +1,15 @@
 import type { Entry, SnapshotMeta } from "./types.ts";
 
+/** Stands in the place of an entry that was given up, so that its data is free at once. */
+const gone: Entry = { index: 0, term: 0, type: "normal", data: new Uint8Array(0) };
+
 /**
  * The replicated log (§3.3, §3.5) as this member holds it in memory: the entries after the last compaction. Indexes:
  * compacted <= applied <= min(commit, stable), and stable <= last. `stable` is what the driver has reported as durable.
  */
 export class RaftLog {
   /** Entries from `#compactedIndex + 1` on, after `#dropped` slots that are already given up. */
-  #entries: (Entry | undefined)[] = [];
+  #entries: Entry[] = [];
   #dropped = 0;
   #compactedIndex: number;
   #compactedTerm: number;
@@ -54,18 +57,38 @@ export class RaftLog {
     return lastTerm > this.lastTerm || (lastTerm === this.lastTerm && lastIndex >= this.lastIndex);
   }
 
-  /** Entries from `low` to `high`, both inclusive: at least one, and no more than `maxBytes` of data. */
-  slice(low: number, high: number, maxBytes = Number.POSITIVE_INFINITY): Entry[] {
-    const found: Entry[] = [];
+  /** Entries from `low` to `high`, both inclusive. */
+  slice(low: number, high: number): Entry[] {
+    if (low > high) return [];
+    if (low < this.firstIndex || high > this.lastIndex)
+      throw new Error(`Raft log has not all entries from ${low} to ${high}: it holds ${this.#range()}`);
+    const offset = this.#dropped - this.#compactedIndex - 1;
+    return this.#entries.slice(low + offset, high + offset + 1);
+  }
+
+  /** Entries from `low` on: at least one if there is any, and no more than `maxBytes` of data. */
+  batch(low: number, maxBytes: number): { readonly entries: Entry[]; readonly bytes: number } {
     let bytes = 0;
-    for (let index = low; index <= high; index++) {
-      const entry = this.entry(index);
-      if (entry === undefined) throw new Error(`Raft log has no entry ${index}: it holds ${this.#range()}`);
+    let high = low - 1;
+    for (let entry = this.entry(low); entry !== undefined; entry = this.entry(high + 1)) {
+      if (high >= low && bytes + entry.data.length > maxBytes) break;
       bytes += entry.data.length;
-      if (found.length > 0 && bytes > maxBytes) break;
-      found.push(entry);
+      high++;
     }
-    return found;
+    return { entries: this.slice(low, high), bytes };
+  }
+
+  /** What the data of the entries after `low`, up to `high`, amounts to. */
+  bytesBetween(low: number, high: number): number {
+    let bytes = 0;
+    for (let index = low + 1; index <= high; index++) bytes += this.entry(index)?.data.length ?? 0;
+    return bytes;
+  }
+
+  /** Whether a change of members is among the entries after `low`, up to `high`. */
+  hasConfChange(low: number, high: number): boolean {
+    for (let index = low + 1; index <= high; index++) if (this.entry(index)?.type === "confChange") return true;
+    return false;
   }
 
   /** A leader only ever appends (§3.4, Leader Append-Only). */
@@ -86,7 +109,7 @@ export class RaftLog {
     if (index > this.applied) throw new Error(`Entry ${index} is not applied yet: ${this.applied} is`);
     const term = this.term(index);
     if (term === undefined) return;
-    for (let at = this.#dropped; at < index - this.#compactedIndex + this.#dropped; at++) this.#entries[at] = undefined;
+    this.#entries.fill(gone, this.#dropped, index - this.#compactedIndex + this.#dropped);
     this.#dropped += index - this.#compactedIndex;
     this.#compactedIndex = index;
     this.#compactedTerm = term;

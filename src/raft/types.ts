@@ -78,7 +78,7 @@ export type Message = Envelope &
     | {
         readonly type: "appendEntriesResponse";
         readonly reject: boolean;
-        /** Accepted: the last index that matches. Rejected: the prevIndex that was refused. */
+        /** Accepted: the last index that matches. Rejected: the prevIndex that was refused; 0: only a snapshot is of use. */
         readonly index: number;
         /** Rejected: where the leader may look for agreement (§3.5, the hint by term). */
         readonly hintIndex: number;
@@ -100,8 +100,16 @@ export type Message = Envelope &
         readonly commit: number;
         readonly commitTerm: number;
       }
-    | { readonly type: "heartbeat"; readonly commit: number; readonly context: number }
+    | {
+        readonly type: "heartbeat";
+        /** Never above what its sender knows this member to hold. */
+        readonly commit: number;
+        /** The number of its round (§6.4), which the answer repeats. 0: it only tells the commit index, and is not answered. */
+        readonly context: number;
+      }
     | { readonly type: "heartbeatResponse"; readonly context: number }
+    /** To a witness in place of appendEntries: the entry at `index` is of this very term. Answered by appendEntriesResponse. */
+    | { readonly type: "witnessAppend"; readonly index: number }
     | { readonly type: "installSnapshot"; readonly snapshot: SnapshotMeta }
     | { readonly type: "timeoutNow" }
     | { readonly type: "propose"; readonly entries: readonly { readonly type: EntryType; readonly data: Uint8Array }[] }

@@ -94,6 +94,7 @@ const messageTypes = [
   "propose",
   "readIndex",
   "readIndexResponse",
+  "witnessAppend",
 ] as const;
 const entryTypes = ["normal", "confChange"] as const;
 const callTypes = ["leaseKeepAlive", "leaseTimeToLive", "moveLeader", "rejoin"] as const;
@@ -332,6 +333,9 @@ function writeMessage(writer: ByteWriter, message: Message): void {
       writer.varint(message.context);
       writer.varint(message.index);
       break;
+    case "witnessAppend":
+      writer.varint(message.index);
+      break;
   }
 }
 
@@ -385,6 +389,8 @@ function readMessage(reader: ByteReader): Message {
     }
     case "readIndexResponse":
       return { ...envelope, type, context: reader.varint(), index: reader.varint() };
+    case "witnessAppend":
+      return { ...envelope, type, index: reader.varint() };
   }
 }
 

@@ -499,21 +499,8 @@ export class Replica {
   // Peers
 
   #send(message: Message): void {
-    if (message.type === "installSnapshot") this.#sendSnapshot(message);
+    if (message.type === "installSnapshot") this.#snapshots.offer(message);
     else if (this.#peers?.send(message) !== true) this.raft.reportUnreachable(message.to);
-  }
-
-  #sendSnapshot(message: Extract<Message, { readonly type: "installSnapshot" }>): void {
-    if (message.snapshot.index + 1 >= this.raft.log.firstIndex) {
-      this.#snapshots.offer(message);
-      return;
-    }
-    // The log begins later than the snapshot ends: a new one is needed first.
-    this.#snapshotUnderWay ??= this.#snapshot();
-    void this.#snapshotUnderWay.then(() => {
-      this.raft.reportSnapshot(message.to, false);
-      this.planPump();
-    });
   }
 
   #receive(message: Message): void {
@@ -655,7 +642,9 @@ export class Replica {
   #maintain(): void {
     this.#options.onApplied(this.#wasLeader);
     const threshold = Math.max(this.#options.snapshotBytes, this.#lastSnapshotBytes);
-    if (this.#logBytesSinceSnapshot >= threshold) this.#snapshotUnderWay ??= this.#snapshot();
+    // The log may begin later than the last snapshot ends, and somebody lacks what is between.
+    if (this.#logBytesSinceSnapshot >= threshold || this.raft.snapshotWanted)
+      this.#snapshotUnderWay ??= this.#snapshot();
   }
 
   async #snapshot(): Promise<void> {
@@ -667,6 +656,7 @@ export class Replica {
     try {
       const bytes = await writeSnapshot(this.#options.disk, this.#options.directory, state, frozen.heads());
       this.raft.snapshotMade({ index: state.index, term: state.term, conf });
+      this.planPump();
       const before = this.#lastSnapshotIndex;
       this.#lastSnapshotBytes = bytes;
       this.#lastSnapshotIndex = state.index;
