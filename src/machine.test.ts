@@ -3,6 +3,7 @@ import { mkdtemp, readdir, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DataDirectoryInUse, hostAddress, lockDataDirectory, lockNetwork, NetworkInUse } from "./machine.ts";
+import { ProxyDirectory } from "./proxy/dataplane/directory.ts";
 
 let directory: string;
 beforeEach(async () => {
@@ -33,6 +34,33 @@ describe("lockDataDirectory", () => {
     await symlink(`${process.ppid} 1`, join(directory, "lock"));
     await (await lockDataDirectory(directory))();
     expect(await readdir(directory)).toEqual([]);
+  });
+
+  test("the lock of a process that was killed and that nobody waits for is taken over", async () => {
+    // The shell becomes a program that does not wait for the child.
+    const parent = Bun.spawn(["sh", "-c", "sleep 600 & echo $!; exec sleep 600"], { stdout: "pipe" });
+    try {
+      const { value } = await parent.stdout.getReader().read();
+      const pid = Number(new TextDecoder().decode(value));
+      const stat = async () => {
+        const text = await Bun.file(`/proc/${pid}/stat`).text();
+        return text.slice(text.lastIndexOf(")") + 2).split(" ");
+      };
+      const start = (await stat())[19];
+      while ((await Bun.file(`/proc/${parent.pid}/comm`).text()) !== "sleep\n") await Bun.sleep(5);
+      await symlink(`${pid} ${start}`, join(directory, "lock"));
+      expect(lockDataDirectory(directory)).rejects.toThrow(DataDirectoryInUse);
+      process.kill(pid, "SIGKILL");
+      while ((await stat())[0] !== "Z") await Bun.sleep(5);
+      await (await lockDataDirectory(directory))();
+      const proxy = new ProxyDirectory(join(directory, "proxy"));
+      proxy.create();
+      await writeFile(join(directory, "proxy", "proxy.pid"), `${pid} ${start}\n`);
+      expect(proxy.holder()).toBeUndefined();
+      expect(() => proxy.claim(process.pid)).not.toThrow();
+    } finally {
+      parent.kill("SIGKILL");
+    }
   });
 
   test("of many that start at the same time over a stale lock one gets it", async () => {

@@ -39,7 +39,9 @@ export class DataDirectoryInUse extends Error {
 async function startOf(pid: number): Promise<string | undefined> {
   try {
     const stat = await readFile(`/proc/${pid}/stat`, "utf8");
-    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    // Dead, and waited for by nobody yet: it holds nothing any more.
+    return fields[0] === "Z" || fields[0] === "X" ? undefined : fields[19];
   } catch {
     // No such process.
     return undefined;

@@ -114,11 +114,16 @@ export class ProxyDirectory {
   }
 }
 
-/** When a process started, in the kernel's ticks since boot: tells it from a later one with the same number. */
+/**
+ * When a process started, in the kernel's ticks since boot: tells it from a later one with the same number. Throws when there is
+ * none, or only its end, which nobody has waited for yet.
+ */
 function startTime(pid: number): string {
   const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
   // The second field, the name in brackets, may hold anything.
-  return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? "";
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  if (fields[0] === "Z" || fields[0] === "X") throw new Error(`the process ${pid} has ended`);
+  return fields[19] ?? "";
 }
 
 function isCode(error: unknown, code: string): boolean {
