@@ -1,5 +1,5 @@
 /** `wherry up`: flags and machine to a running node. Everything real is made here and handed to startServer. */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parse as parseYaml } from "yaml";
@@ -12,6 +12,7 @@ import { realPodFiles } from "./env/real/pod_files.ts";
 import { DataDirectoryInUse, hostAddress, hostName, lockDataDirectory, lockNetwork, NetworkInUse } from "./machine.ts";
 import { createDockerRuntime } from "./node/docker.ts";
 import { createPodNetwork } from "./node/pod_network.ts";
+import { bootedPath } from "./proxy/dataplane/scope.ts";
 import { connectProxy } from "./proxy/dataplane/spawn.ts";
 import { type Server, startServer } from "./server.ts";
 
@@ -90,6 +91,7 @@ export async function up(argv: readonly string[], version: string): Promise<numb
           directory: join(config.dataDir, "proxy"),
           ...selfCommand("proxy"),
           version,
+          systemd: existsSync(bootedPath),
           clock: env.clock,
           log: env.log.with({ area: "proxy" }),
         }),

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Log } from "../../env/log.ts";
@@ -102,6 +102,43 @@ describe("the link to the proxy", () => {
     await expect(connect("/bin/sh", ["-c", "echo out of order >&2; exit 3"])).rejects.toThrow(
       "ended with exit code 3: out of order",
     );
+  });
+
+  describe("where systemd runs", () => {
+    const path = process.env.PATH;
+    afterEach(() => {
+      process.env.PATH = path;
+    });
+    /** Stands for systemd-run on the search path. */
+    const standIn = (script: string) => {
+      writeFileSync(join(directory, "..", "systemd-run"), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+      process.env.PATH = `${join(directory, "..")}:${path}`;
+    };
+    const started = () =>
+      connectProxy({
+        directory,
+        executable: "/bin/sh",
+        args: ["-c", "echo the proxy >&2; exit 3"],
+        version: "1.0.0",
+        clock: realClock,
+        log: silent,
+        systemd: true,
+      });
+    const log = () => readFileSync(join(directory, "proxy.log"), "utf8");
+
+    test("starts the proxy in a scope", async () => {
+      standIn('echo "in a scope: $1 $4" >&2; while [ "$1" != -- ]; do shift; done; shift; exec "$@"');
+      await expect(started()).rejects.toThrow("ended with exit code 3: the proxy");
+      expect(log()).toMatch(/^in a scope: --scope --unit=wherry-proxy-\d+-\d+\.scope\nthe proxy\n/);
+    });
+
+    test("starts it without one where systemd gives none, or has no such tool", async () => {
+      standIn("echo no bus >&2; exit 1");
+      await expect(started()).rejects.toThrow("The proxy (/bin/sh -c echo the proxy >&2; exit 3");
+      expect(log()).toBe("no bus\nthe proxy\n");
+      process.env.PATH = "/nonexistent";
+      await expect(started()).rejects.toThrow("ended with exit code 3: the proxy");
+    });
   });
 
   test("does not accept a folder whose socket path does not fit", async () => {

@@ -8,6 +8,7 @@ import { protocolVersion } from "./control_protocol.ts";
 import type { DataplaneStatus } from "./dataplane.ts";
 import { ProxyDirectory } from "./directory.ts";
 import { defaultPrivateAddress, removeFromHost } from "./host_network.ts";
+import { type Command, inScope } from "./scope.ts";
 
 export interface ConnectProxyOptions {
   /** The proxy's folder, below the data directory. Absolute. */
@@ -19,6 +20,8 @@ export interface ConnectProxyOptions {
   readonly version: string;
   readonly clock: Clock;
   readonly log: Log;
+  /** Starts it in a systemd scope where it can. */
+  readonly systemd?: boolean;
 }
 
 /** The control plane's end. Keeps a proxy running, and in the last state that was given, until `close`. */
@@ -161,7 +164,27 @@ class Link implements ProxyConnection {
       log.info("Replacing the proxy of another version", { running: running.hello.version, wanted: version });
       await this.#retire(running);
     }
-    const started = this.#spawn();
+    if (this.#options.systemd) {
+      try {
+        return await this.#start((command) => inScope(command, this.#newScopeId(), this.#directory.path));
+      } catch (error) {
+        // A proxy that ends with its unit is better than none.
+        log.warn("The proxy cannot be started in a systemd scope; it will end with this unit", {
+          error: describeError(error),
+        });
+      }
+    }
+    return this.#start((command) => command);
+  }
+
+  /** Unique on this machine until its next boot: a scope does not outlive that. */
+  #newScopeId(): string {
+    return `${process.pid}-${Math.round(this.#options.clock.now())}`;
+  }
+
+  async #start(around: (command: Command) => Command): Promise<ControlConnection> {
+    const { clock } = this.#options;
+    const started = this.#spawn(around);
     const giveUpMs = clock.monotonicMs() + startTimeoutMs;
     while (clock.monotonicMs() < giveUpMs && !this.#closing.signal.aborted) {
       await sleep(clock, pollMs, this.#closing.signal);
@@ -191,14 +214,15 @@ class Link implements ProxyConnection {
     }
   }
 
-  #spawn(): { failure: Error | undefined } {
-    const { executable, args } = this.#options;
-    const { logPath } = this.#directory;
+  #spawn(around: (command: Command) => Command): { failure: Error | undefined } {
+    const { logPath, path } = this.#directory;
+    const { executable, args: given } = this.#options;
+    const { executable: program, args } = around({ executable, args: [...given, "--directory", path] });
     if (existsSync(logPath) && statSync(logPath).size > logLimitBytes) renameSync(logPath, `${logPath}.1`);
     const logFile = openSync(logPath, "a", 0o600);
     const outcome: { failure: Error | undefined } = { failure: undefined };
     try {
-      const child = spawn(executable, [...args, "--directory", this.#directory.path], {
+      const child = spawn(program, args, {
         detached: true,
         stdio: ["ignore", logFile, logFile],
         cwd: "/",
@@ -206,11 +230,11 @@ class Link implements ProxyConnection {
         env: { PATH: process.env.PATH ?? "/usr/sbin:/usr/bin:/sbin:/bin", LANG: "C.UTF-8" },
       });
       child.on("error", (cause) => {
-        outcome.failure = new Error(`Cannot start the proxy (${executable})`, { cause });
+        outcome.failure = new Error(`Cannot start the proxy (${program})`, { cause });
       });
       child.on("exit", (code, signal) => {
         const why = `ended with ${signal ?? `exit code ${code}`}: ${lastLine(logPath)}`;
-        outcome.failure = new Error(`The proxy (${executable} ${args.join(" ")}) ${why}`);
+        outcome.failure = new Error(`The proxy (${[program, ...args].join(" ")}) ${why}`);
       });
       child.unref();
     } finally {
