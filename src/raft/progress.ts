@@ -22,6 +22,8 @@ export class Progress {
   answeredRound = 0;
   /** It keeps up: it answers, and acknowledges what it is sent within an election time-out. Starts as the benefit of the doubt. */
   inSync = true;
+  /** Ticks for which it has lacked entries and acknowledged none. */
+  stuckTicks = 0;
   readonly #limits: { readonly messages: number; readonly bytes: number };
   /** What is in flight: last index and bytes of each message, oldest first. */
   #inflight: { readonly lastIndex: number; readonly bytes: number }[] = [];
@@ -29,7 +31,6 @@ export class Progress {
   /** The newest round of heartbeats when something was last sent. */
   #sentRound = 0;
   #silentTicks = 0;
-  #stuckTicks = 0;
   #matchAtTick = 0;
   /** Catching up goes in rounds (§4.2.1): up to what the leader had when the round began. */
   #roundGoal = 0;
@@ -142,10 +143,10 @@ export class Progress {
   tick(lastIndex: number, limit: number): void {
     this.#silentTicks++;
     const moves = this.match > this.#matchAtTick || this.match >= lastIndex;
-    this.#stuckTicks = moves ? 0 : this.#stuckTicks + 1;
+    this.stuckTicks = moves ? 0 : this.stuckTicks + 1;
     this.#matchAtTick = this.match;
     if (this.inSync) {
-      if (this.#silentTicks >= limit || this.#stuckTicks >= limit) this.doubt(lastIndex);
+      if (this.#silentTicks >= limit || this.stuckTicks >= limit) this.doubt(lastIndex);
       return;
     }
     this.#roundTicks++;
@@ -155,6 +156,6 @@ export class Progress {
       return;
     }
     this.inSync = true;
-    this.#stuckTicks = 0;
+    this.stuckTicks = 0;
   }
 }

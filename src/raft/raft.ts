@@ -245,6 +245,7 @@ export class Raft {
       if (!this.#isWitness(id)) progress.tick(this.log.lastIndex, electionTicks);
     }
     this.#considerWitness();
+    this.#considerOwnDisk();
     if (this.#electionElapsed >= electionTicks) {
       this.#electionElapsed = 0;
       // §3.10: the one that was to take over does not.
@@ -257,6 +258,27 @@ export class Raft {
       this.#heartbeatElapsed = 0;
       this.#broadcastHeartbeat();
     }
+  }
+
+  /**
+   * A leader whose disk does nothing any more applies nothing and so answers nobody, while the others go on committing. Slow is not
+   * that: not one write has ended in two election time-outs. Then another one takes over (§3.10).
+   */
+  #considerOwnDisk(): void {
+    const self = this.#progress.get(this.id);
+    if (self === undefined || self.stuckTicks < 2 * this.#config.electionTicks || this.#transferee !== noMember) return;
+    this.transferLeadership(this.#heir());
+  }
+
+  /** Who could lead next: it has data and a vote, keeps up, and has most. */
+  #heir(): MemberId {
+    let heir: MemberId = noMember;
+    for (const id of this.#conf.voters) {
+      const progress = this.#progress.get(id);
+      if (id === this.id || this.#isWitness(id) || progress?.inSync !== true) continue;
+      if (progress.match > (this.#progress.get(heir)?.match ?? 0)) heir = id;
+    }
+    return heir;
   }
 
   /**
@@ -359,13 +381,8 @@ export class Raft {
 
   /** §4.2.2: a leader that is no voter any more steps down once that is committed, which it is; another shall follow at once. */
   #abdicate(): void {
-    let heir: MemberId = noMember;
-    for (const [id, progress] of this.#progress) {
-      if (id === this.id) continue;
-      this.#replicate(id, progress);
-      const fits = this.#conf.voters.includes(id) && !this.#isWitness(id) && progress.recentActive;
-      if (fits && progress.match > (this.#progress.get(heir)?.match ?? 0)) heir = id;
-    }
+    for (const [id, progress] of this.#progress) if (id !== this.id) this.#replicate(id, progress);
+    const heir = this.#heir();
     if (heir !== noMember) this.#send(heir, { type: "timeoutNow" });
     this.#becomeFollower(this.#term, noMember);
   }
@@ -726,7 +743,8 @@ export class Raft {
       type: pre ? "requestPreVoteResponse" : "requestVoteResponse",
       from: this.id,
       to: message.from,
-      term: grant ? message.term : this.#term,
+      // Of a pre-vote its asker is still in the term before, and hears nothing from an older one: what is committed it shall hear.
+      term: grant ? message.term : Math.max(this.#term, message.term - (pre ? 1 : 0)),
       reject: !grant,
       ...this.#commitPoint(),
     });

@@ -17,7 +17,9 @@ import { type ConfState, type MemberId, type Message, noConf } from "./types.ts"
  *   settle | settle tell          delivers and writes until nothing is left to do, and says what was sent
  *   settle first 8 [tell]         the first 8 messages; the rest are lost
  *   messages                      what lies in the open
- *   state | answers | members 1 | progress 1 | witness 3
+ *   deliver 2 | drop 2            the first two of those; what is to be written then waits for `write`
+ *   forget 1 3 (the log up to 3)  snapshot-arrived 1 2
+ *   state | answers | members 1 | progress 1 | witness 3 | floor 1
  */
 const folder = join(import.meta.dirname, "testdata");
 const rewrite = process.env.REWRITE === "1";
@@ -163,6 +165,16 @@ class Script {
       case "unreachable":
         cluster.act(id, (member) => member.reportUnreachable(other));
         return [];
+      case "floor":
+        return [`the log may go up to ${raft?.compactionFloor}${raft?.snapshotWanted ? ", a snapshot is wanted" : ""}`];
+      case "forget": {
+        // Gives up the log in memory, though no snapshot stands for it.
+        raft?.log.compactTo(Number(words[1]));
+        return [];
+      }
+      case "snapshot-arrived":
+        cluster.act(id, (member) => member.reportSnapshot(other, true));
+        return [];
       case "snapshot-failed":
         cluster.act(id, (member) => member.reportSnapshot(other, false));
         return [];
@@ -189,6 +201,11 @@ class Script {
         return [];
       case "heal":
         this.#cut.clear();
+        return [];
+      case "deliver":
+      case "drop":
+        for (const message of cluster.network.splice(0, Number(words[0] ?? "1")))
+          if (command === "deliver") cluster.deliver(message);
         return [];
       case "messages":
         return cluster.network.map(describeMessage);

@@ -265,8 +265,8 @@ export interface Loss {
   readonly witness?: "process" | "register";
   /** How many are lost for good, at one moment: any of them, the witness too. */
   readonly lost: number;
-  /** What becomes of those: they end, their disk hangs while they live on (followers only), or nothing gets from or to them. */
-  readonly how: "crash" | "hang" | "cut";
+  /** What becomes of those: they end, their disk hangs while they live on, nothing gets from or to them, or between them and the leader. */
+  readonly how: "crash" | "hang" | "cut" | "part";
 }
 
 /**
@@ -279,7 +279,11 @@ export function runLoss({ seed, members, witness, lost, how }: Loss): number {
   const ids = [...cluster.members.keys(), ...cluster.witnesses.keys()];
   const clocks = new DriftingClocks([...cluster.members.keys()], dice);
   const gone = new Set<MemberId>();
-  const isLost = ({ from, to }: Message) => how === "cut" && (gone.has(from) || gone.has(to));
+  let parted: MemberId = 0n;
+  const isLost = ({ from, to }: Message) => {
+    if (how === "cut") return gone.has(from) || gone.has(to);
+    return how === "part" && ((gone.has(from) && to === parted) || (gone.has(to) && from === parted));
+  };
   let proposal = 0;
   /** Some of what waits is done, in any order; a tick is long compared with that. */
   const work = (steps: number) => {
@@ -305,7 +309,8 @@ export function runLoss({ seed, members, witness, lost, how }: Loss): number {
   // While all is well the witness has nothing to write, whatever the others do.
   if ([...cluster.witnesses.values()].some((it, at) => it.writes !== writes[at]))
     throw new Error(`The witness was written to without need: ${describe(cluster)}`);
-  const candidates = how === "hang" ? [...cluster.members.keys()].filter((id) => id !== cluster.leader?.id) : ids;
+  if (how === "part") parted = cluster.leader?.id ?? 1n;
+  const candidates = how === "hang" ? [...cluster.members.keys()] : ids.filter((id) => id !== parted);
   while (gone.size < lost) gone.add(dice.pick(candidates.filter((id) => !gone.has(id))) ?? 1n);
   for (const id of gone) {
     if (how === "crash") cluster.crash(id);
