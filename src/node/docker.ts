@@ -53,8 +53,12 @@ export interface DockerOptions {
   readonly log: Log;
 }
 
-/** API 1.51 is the newest that this file was written for; an older Engine is spoken to in its own. */
-const newestApiMinor = 51;
+/**
+ * API 1.54 is the newest whose changes were read for this file; an older Engine is spoken to in its own. From 1.53 on an image
+ * tells where it came from. Only there can an image that was built here be told from a pulled one where containerd keeps the
+ * images (the default of Engine 29), which gives each a digest.
+ */
+const newestApiMinor = 54;
 const shortMs = 30_000;
 /** A create or start on a machine that is short of everything. */
 const longMs = 180_000;

@@ -12,16 +12,18 @@ const silent: Log = { debug() {}, info() {}, warn() {}, error() {}, with: () => 
 /** An Engine that says what a test wants it to say. */
 let engine: Server;
 let answer: (request: IncomingMessage) => unknown;
+let offered: string;
 let directory: string;
 const asked: string[] = [];
 
 beforeEach(async () => {
   asked.length = 0;
+  offered = "1.47";
   directory = await mkdtemp(join(tmpdir(), "wherry-engine-"));
   engine = createServer((request: IncomingMessage, response: ServerResponse) => {
     const path = (request.url ?? "").split("?")[0]?.replace(/^\/v1\.\d+/, "") ?? "";
     asked.push(`${request.method} ${path}`);
-    const body = path === "/version" ? { Version: "28", ApiVersion: "1.47", Arch: "amd64" } : answer(request);
+    const body = path === "/version" ? { Version: "28", ApiVersion: offered, Arch: "amd64" } : answer(request);
     if (body === undefined) return;
     response.writeHead(200, { "content-type": "application/json" });
     response.end(JSON.stringify(body));
@@ -93,4 +95,18 @@ test("a container whose start hangs does not keep the others from being listed",
   };
   const { containers } = await runtime().list();
   expect(containers.map(({ id }) => id)).toEqual(["good"]);
+});
+
+test("an Engine that says where an image came from is asked so that it says it", async () => {
+  const digest = { RepoTags: ["app:latest"], RepoDigests: ["app@sha256:2"], Id: "sha256:2", Size: 1 };
+  // Answers as Engines do: what an older API did not have is left out. Fields that are not set are left out too since 1.52.
+  const identity = (origin: object) => (request: IncomingMessage) =>
+    Number(/^\/v1\.(\d+)\//.exec(request.url ?? "")?.[1]) >= 53 ? { ...digest, Config: {}, Identity: origin } : digest;
+  offered = "1.55";
+  answer = identity({ Build: [{ Ref: "b" }] });
+  expect(await runtime().imageStatus("app")).toMatchObject({ hasRegistryDigest: false, user: "" });
+  answer = identity({ Pull: [{ Repository: "docker.io/library/app" }] });
+  expect(await runtime().imageStatus("app")).toMatchObject({ hasRegistryDigest: true });
+  offered = "1.47";
+  expect(await runtime().imageStatus("app")).toMatchObject({ hasRegistryDigest: true });
 });
