@@ -77,7 +77,13 @@ interface Batch {
   readonly bytes: number;
 }
 
+interface Mail {
+  readonly toSelf: readonly Message[];
+  readonly toOthers: readonly Message[];
+}
+
 const nothing = new Uint8Array(0);
+const noMail: Mail = { toSelf: [], toOthers: [] };
 const noBatch: Batch = { low: 0, lastIndex: 0, entries: [], bytes: 0 };
 
 /**
@@ -469,6 +475,7 @@ export class Raft {
       this.#askWanted = false;
       for (const context of this.#asked.due(this.#now)) this.#send(this.#leader, { type: "readIndex", context });
     }
+    if (this.#forwards.length === 0) return;
     let entries: Proposal[] = [];
     let bytes = 0;
     for (const entry of this.#forwards.splice(0)) {
@@ -488,34 +495,32 @@ export class Raft {
     const { entries } = this.log.batch(this.log.stable + 1, this.#config.maxReadyBytes);
     const lastIndex = this.log.stable + entries.length;
     // Acknowledgements may speak of entries that did not fit: then they go with the rest.
-    const after = lastIndex === this.log.lastIndex ? this.#takeAfterAppend() : [];
-    this.#appending = {
-      term: this.#term,
-      lastIndex,
-      lastTerm: this.log.term(lastIndex) ?? 0,
-      toSelf: after.filter((message) => message.to === this.id),
-      snapshot,
-    };
+    const { toSelf, toOthers } = lastIndex === this.log.lastIndex ? this.#takeAfterAppend() : noMail;
+    this.#appending = { term: this.#term, lastIndex, lastTerm: this.log.term(lastIndex) ?? 0, toSelf, snapshot };
     this.#hardStateDirty = false;
     this.#snapshotToInstall = undefined;
     const commit = Math.min(this.log.commit, lastIndex);
     const hardState: HardState = { term: this.#term, vote: this.#vote, commit };
-    return { hardState, entries, snapshot, messages: after.filter((message) => message.to !== this.id) };
+    return { hardState, entries, snapshot, messages: toOthers };
   }
 
-  /** What was promised in a term that is over is of no use to anybody. */
-  #takeAfterAppend(): Message[] {
-    const after = this.#messagesAfterAppend;
+  #takeAfterAppend(): Mail {
+    if (this.#messagesAfterAppend.length === 0) return noMail;
+    const toSelf: Message[] = [];
+    const toOthers: Message[] = [];
+    for (const message of this.#messagesAfterAppend) {
+      // What was promised in a term that is over is of no use to anybody.
+      if (message.term >= this.#term) (message.to === this.id ? toSelf : toOthers).push(message);
+    }
     this.#messagesAfterAppend = [];
-    return after.filter(({ term }) => term >= this.#term);
+    return { toSelf, toOthers };
   }
 
   /** Nothing is left to write: what waited for that may go. */
   #flushAfterAppend(): void {
-    for (const message of this.#takeAfterAppend()) {
-      if (message.to === this.id) this.step(message);
-      else this.#messages.push(message);
-    }
+    const { toSelf, toOthers } = this.#takeAfterAppend();
+    for (const message of toSelf) this.step(message);
+    for (const message of toOthers) this.#messages.push(message);
   }
 
   /** What the last Ready with a hard state asked to write is durable now. */
@@ -1014,6 +1019,7 @@ export class Raft {
     this.#uncommittedBytes -= this.log.bytesBetween(this.log.commit, index);
     this.log.commit = index;
     this.#replicateWanted = true;
+    if (this.#earlyReads.length === 0) return;
     for (const { from, context } of this.#earlyReads.splice(0)) this.#leaderRead(from, context);
   }
 
