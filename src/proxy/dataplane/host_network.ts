@@ -1,6 +1,14 @@
 import { acceptOnInput, forgetInput } from "./firewall.ts";
 import { run } from "./host_tool.ts";
-import { abandonedUdp, changedElements, type KernelView, removeTable, tableName, wholeTable } from "./kernel_rules.ts";
+import {
+  abandonedUdp,
+  appearedUdp,
+  changedElements,
+  type KernelView,
+  removeTable,
+  tableName,
+  wholeTable,
+} from "./kernel_rules.ts";
 
 /** The kernel's part of the proxy as an effect; a test without root has one that only remembers. */
 export interface HostNetwork {
@@ -52,9 +60,14 @@ export class LinuxNetwork implements HostNetwork {
       if (change !== "") await run(["nft", "-f", "-"], change).catch(() => run(["nft", "-f", "-"], wholeTable(view)));
     }
     this.#current = view;
-    // The first time: flows to the ports of a proxy that is gone, or that gives way to us.
-    if (current === undefined) await forget(["--reply-src", view.privateAddress]);
-    else await forgetFlows(current, view);
+    if (current === undefined) {
+      // Flows to the ports of a proxy that is gone, or that gives way to us; and those for virtual IPs when there was none.
+      await forget(["--reply-src", view.privateAddress]);
+      await forget(["--orig-dst", view.serviceCidr]);
+    } else await forgetFlows(current, view);
+    // Those that are not translated have the same port both ways.
+    for (const port of appearedUdp(current, view))
+      await forget(["--orig-port-dst", String(port), "--reply-port-src", String(port)]);
   }
 
   async restore(): Promise<readonly string[]> {

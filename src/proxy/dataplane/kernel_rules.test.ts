@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import type { Listener } from "../state.ts";
-import { abandonedUdp, changedElements, type KernelView, kernelView, wholeTable } from "./kernel_rules.ts";
+import { abandonedUdp, appearedUdp, changedElements, type KernelView, kernelView, wholeTable } from "./kernel_rules.ts";
 
 const endpoint = { address: "10.42.0.5", port: 8080 };
 const clusterIp = (
@@ -124,5 +124,14 @@ describe("the kernel's table", () => {
     const to = view([clusterIp("b", "10.43.0.6", "UDP")], { b: 3 });
     expect(abandonedUdp(from, to)).toEqual([{ address: "10.43.0.5", port: 80 }]);
     expect(abandonedUdp(from, from)).toEqual([]);
+  });
+
+  test("knows the UDP node ports that it did not have before", () => {
+    const bare = { ...view([], {}), nodePorts: new Map([["tcp . 30080", 1]]) };
+    const both = { ...bare, nodePorts: new Map([...bare.nodePorts, ["udp . 30053", 2]]) };
+    expect(appearedUdp(bare, both)).toEqual([30053]);
+    expect(appearedUdp(undefined, both)).toEqual([30053]);
+    expect(appearedUdp(both, { ...both, nodePorts: new Map([["udp . 30053", 3]]) })).toEqual([]);
+    expect(appearedUdp(both, bare)).toEqual([]);
   });
 });

@@ -152,6 +152,16 @@ export function abandonedUdp(from: KernelView, to: KernelView): { address?: stri
   return gone;
 }
 
+/**
+ * UDP node ports that `to` has and `from` has not. A client that sent to one meanwhile was answered by the host itself; the kernel
+ * remembers that too, as long as the client goes on. (What is for a virtual IP is refused before it is remembered.)
+ */
+export function appearedUdp(from: KernelView | undefined, to: KernelView): number[] {
+  return [...to.nodePorts.keys()]
+    .filter((element) => element.startsWith("udp . ") && !from?.nodePorts.has(element))
+    .map((element) => Number(element.slice("udp . ".length)));
+}
+
 function mapElements(entries: Iterable<readonly [string, number]>): string[] {
   return [...entries].map(([element, port]) => `${element} : ${port}`);
 }

@@ -314,6 +314,31 @@ describe.skipIf(missing !== undefined)("the proxy in network namespaces", () => 
     expect(readFileSync(join(directory, "proxy.log"), "utf8")).toMatch(/Restored .*nft table .*route/);
   }, 20_000);
 
+  test.skipIf(!conntrack)(
+    "a UDP client that sends to a node port before it is there is heard when it is, also again after it was gone",
+    async () => {
+      await apply(vip(10, 53, "UDP", [echo]));
+      const [near, far] = await Promise.all([
+        start(host, "keep-udp", "127.0.0.1", "30054"),
+        start(outside, "keep-udp", "198.51.100.1", "30054"),
+      ]);
+      for (const round of ["1", "2"]) {
+        expect(await near.say("early")).toBe("ECONNREFUSED");
+        expect(await far.say("early")).toBe("ECONNREFUSED");
+        await apply(nodePort(30054, "UDP", []));
+        expect(await near.say("early")).toBe("ECONNREFUSED");
+        await apply(nodePort(30054, "UDP", [echo]));
+        expect(await near.say(round)).toBe(`echo ${round}`);
+        expect(await far.say(round)).toBe(`echo ${round}`);
+        await apply(vip(10, 53, "UDP", [echo]));
+      }
+      near.child.kill();
+      far.child.kill();
+      await apply(...standard);
+    },
+    20_000,
+  );
+
   test.skipIf(!iptables)(
     "a firewall that closes INPUT lets Services through, and nothing more",
     async () => {
