@@ -551,7 +551,7 @@ describe("a machine that fails", () => {
       expect(new Set(addresses).size).toBe(names.length);
       if (seed < 12) await node.stop();
     }
-  });
+  }, 30_000);
 });
 
 describe("the node", () => {
