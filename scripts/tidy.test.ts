@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { blank, check, parse } from "./tidy.ts";
+import { blank, check, checkLock, parse } from "./tidy.ts";
 
 const rulesOf = (...files: [string, string][]) =>
   check(files.map(([path, text]) => parse(path, text))).map(({ file, rule }) => `${file}: ${rule}`);
@@ -30,7 +30,7 @@ describe("tidy", () => {
   test("finds effects in code, not in comments or strings", () => {
     const rules = rulesOf(
       ["src/main.ts", `import "./store/a.ts";`],
-      ["src/store/a.ts", ["// Date.now", `const a = "Date.now";`, "const b = `${Date.now()}`;"].join("\n")],
+      ["src/store/a.ts", ["// Date.now", `const a = "Date.now";`, `const b = \`\${Date.now()}\`;`].join("\n")],
     );
     expect(rules).toEqual(["src/store/a.ts: Date.now is an effect: ask env"]);
   });
@@ -60,11 +60,34 @@ describe("tidy", () => {
   });
 
   test("blanking keeps lines and leaves code alone", () => {
-    const text = "const a = /[/]x/.test(b); // gone\nconst c = `x${a ? `y${1}` : 2}z`;\n";
+    const text = `const a = /[/]x/.test(b); // gone\nconst c = \`x\${a ? \`y\${1}\` : 2}z\`;\n`;
     const { bare } = blank(text);
     expect(bare.split("\n").length).toBe(3);
     expect(bare).toContain("const c =");
     expect(bare).not.toContain("gone");
     expect(bare).not.toContain("z");
+  });
+
+  test("finds a dependency that is not pinned, not locked, or locked and not needed", () => {
+    const rules = checkLock(
+      { dependencies: { kept: "1.0.0", loose: "^1.0.0", fresh: "2.0.0" } },
+      {
+        packages: {
+          "": { dependencies: { kept: "1.0.0", loose: "^1.0.0", dropped: "1.0.0" } },
+          "node_modules/kept": { version: "1.0.0", dependencies: { inner: "^1.0.0" } },
+          "node_modules/kept/node_modules/inner": { version: "1.2.0", peerDependencies: { outer: "*" } },
+          "node_modules/outer": { version: "3.0.0" },
+          "node_modules/loose": { version: "1.5.0" },
+          "node_modules/dropped": { version: "1.0.0" },
+        },
+      },
+    ).map(({ file, rule }) => `${file}: ${rule}`);
+    expect(rules).toEqual([
+      'package.json: loose "^1.0.0" is not one exact version',
+      "package-lock.json: loose ^1.0.0 of package.json is not locked: run npm install",
+      "package-lock.json: fresh 2.0.0 of package.json is not locked: run npm install",
+      "package-lock.json: dropped is not in package.json: run npm install",
+      "package-lock.json: node_modules/dropped is locked, and nobody needs it",
+    ]);
   });
 });

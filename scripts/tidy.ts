@@ -1,7 +1,7 @@
 /**
  * The house rules as a test: `bun scripts/tidy.ts [ROOT]` prints each breach as FILE:LINE and exits 1. Rules are in
  * docs/ARCHITECTURE.md: who may import whom, no circles, no file that nobody imports, effects only through env, every
- * kind listed, names in snake_case.
+ * kind listed, names in snake_case, the lock file whole.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, normalize, relative } from "node:path";
@@ -283,9 +283,68 @@ export function readSources(root: string): SourceFile[] {
     .map((path) => parse(path, readFileSync(join(root, path), "utf8")));
 }
 
+interface LockedPackage {
+  readonly version?: string;
+  readonly dependencies?: Readonly<Record<string, string>>;
+  readonly devDependencies?: Readonly<Record<string, string>>;
+  readonly optionalDependencies?: Readonly<Record<string, string>>;
+  readonly peerDependencies?: Readonly<Record<string, string>>;
+}
+
+/**
+ * package-lock.json against package.json: each dependency in one exact version, the same in both, and nothing locked that
+ * nobody needs. `npm ci` passes such a package over, and then every script would take the packages for not installed.
+ */
+export function checkLock(
+  manifest: Pick<LockedPackage, "dependencies" | "devDependencies">,
+  lock: { readonly packages: Readonly<Record<string, LockedPackage>> },
+): Breach[] {
+  const breaches: Breach[] = [];
+  const breach = (file: string, rule: string) => breaches.push({ file, line: 1, rule });
+  const root = lock.packages[""];
+  for (const field of ["dependencies", "devDependencies"] as const) {
+    const wanted = manifest[field] ?? {};
+    const locked = root?.[field] ?? {};
+    for (const [name, version] of Object.entries(wanted)) {
+      if (!/^\d+\.\d+\.\d+(-[\w.]+)?$/.test(version))
+        breach("package.json", `${name} "${version}" is not one exact version`);
+      if (locked[name] !== version || lock.packages[`node_modules/${name}`]?.version !== version)
+        breach("package-lock.json", `${name} ${version} of package.json is not locked: run npm install`);
+    }
+    for (const name of Object.keys(locked))
+      if (wanted[name] === undefined) breach("package-lock.json", `${name} is not in package.json: run npm install`);
+  }
+  const needed = new Set<string>();
+  /** As node looks a package up: in the dependant's own folder, then in those above it. */
+  const need = (from: string, name: string) => {
+    for (let folder = from; ; folder = folder.slice(0, Math.max(0, folder.lastIndexOf("/node_modules/")))) {
+      const path = `${folder === "" ? "" : `${folder}/`}node_modules/${name}`;
+      const found = lock.packages[path];
+      if (found !== undefined) {
+        if (!needed.has(path)) {
+          needed.add(path);
+          needs(path, found);
+        }
+        return;
+      }
+      if (folder === "") return;
+    }
+  };
+  const needs = (path: string, of: LockedPackage) => {
+    const names = { ...of.dependencies, ...of.optionalDependencies, ...of.peerDependencies };
+    for (const name of Object.keys(names)) need(path, name);
+  };
+  needs("", { dependencies: { ...manifest.dependencies, ...manifest.devDependencies } });
+  for (const path of Object.keys(lock.packages))
+    if (path !== "" && !needed.has(path)) breach("package-lock.json", `${path} is locked, and nobody needs it`);
+  return breaches;
+}
+
 if (import.meta.main) {
-  const files = readSources(process.argv[2] ?? join(import.meta.dirname, ".."));
-  const breaches = check(files);
+  const root = process.argv[2] ?? join(import.meta.dirname, "..");
+  const files = readSources(root);
+  const json = (name: string) => JSON.parse(readFileSync(join(root, name), "utf8"));
+  const breaches = [...check(files), ...checkLock(json("package.json"), json("package-lock.json"))];
   for (const { file, line, rule } of breaches) console.error(`${file}:${line}: ${rule}`);
   console.error(`tidy: ${files.length} files, ${breaches.length} breaches`);
   process.exit(breaches.length > 0 ? 1 : 0);
