@@ -252,6 +252,48 @@ describe("the real link", () => {
     expect(a.events).toEqual(["connected", "disconnected", "connected"]);
   });
 
+  test("silence is noticed also by one that writes just before it looks", async () => {
+    const fast = fastClock(10);
+    // With each of its timers a frame goes out first, so that a write is always under way.
+    const clock: Clock = {
+      ...fast,
+      schedule: (delayMs, callback) =>
+        fast.schedule(delayMs, () => {
+          a.network.send(high.publicKeySha256, new Uint8Array(100));
+          queueMicrotask(() => queueMicrotask(callback));
+        }),
+    };
+    const a = await open(low, [high.publicKeySha256], clock);
+    const b = await open(high, [low.publicKeySha256], fast);
+    const wire = await wireTo(b);
+    seek(a, b, wire.address);
+    await connected(a, b);
+    wire.cut();
+    const cutMs = fast.monotonicMs();
+    await until(() => a.events.length > 1, "the silence");
+    expect(fast.monotonicMs() - cutMs).toBeLessThan(6000);
+  });
+
+  test("a peer that is slow to take in what it is sent, and says nothing meanwhile, is not silent", async () => {
+    const clock = fastClock(10);
+    const a = await open(low, [high.publicKeySha256], clock);
+    const slow = await greeted(a, high);
+    const frame = new Uint8Array(256 << 10);
+    const endMs = clock.monotonicMs() + 10_000;
+    let turns = 0;
+    await until(() => {
+      while (a.network.send(high.publicKeySha256, frame)) {
+        // Its queue is kept full.
+      }
+      if (turns++ % 20 === 0) slow.resume();
+      else slow.pause();
+      return clock.monotonicMs() > endMs;
+    }, "10 s");
+    expect(a.events).toEqual(["connected"]);
+    slow.pause();
+    await until(() => a.events.length > 1, "the silence");
+  });
+
   for (const [role, reversed] of [
     ["the side that decides", false],
     ["the side that follows", true],

@@ -76,6 +76,8 @@ export interface RawPeer {
   write(bytes: Uint8Array): void;
   /** Reads no more. */
   pause(): void;
+  /** Reads on. */
+  resume(): void;
   close(): void;
 }
 
@@ -99,6 +101,7 @@ export function rawPeer(port: number, identity: KeyPair | undefined): Promise<Ra
         },
         write: (bytes) => void socket.write(bytes),
         pause: () => void socket.pause(),
+        resume: () => void socket.resume(),
         close: () => void socket.destroy(),
       }),
     );

@@ -60,7 +60,8 @@ export class PeerConnection {
   #waitingBytes = 0;
   /** What the socket has and the kernel has not. */
   #writingBytes = 0;
-  #hasWritten = false;
+  /** The window was full: what the kernel takes from it now, it takes because the peer has made room. */
+  #isBackedUp = false;
   #flushIsDue = false;
   #quietTicks = 0;
   #ticks = 0;
@@ -151,9 +152,6 @@ export class PeerConnection {
       return;
     }
     this.#quietTicks++;
-    // The kernel's buffer is full and moves on: the peer takes in what we send, though it may see our ping late.
-    if (this.#writingBytes > 0 && this.#hasWritten) this.#quietTicks = 0;
-    this.#hasWritten = false;
     if (this.#quietTicks >= deadAfterTicks) this.#abandon("silent");
     else if (this.#quietTicks === askAfterTicks || this.#ticks % measureEveryTicks === 0) this.#ping();
   }
@@ -191,11 +189,13 @@ export class PeerConnection {
       const [only] = messages;
       this.#socket.write(messages.length === 1 && only ? only : Buffer.concat(messages, bytes), () => {
         this.#writingBytes -= bytes;
-        this.#hasWritten = true;
+        // A sign of life, though the peer may see our ping late. Small frames are none: the kernel takes them in any case.
+        if (this.#isBackedUp) this.#quietTicks = 0;
         if (this.#waiting.length > 0) this.#flush();
         else if (this.#state === "over") this.#socket.end();
       });
     }
+    this.#isBackedUp = this.#waiting.length > 0;
   }
 
   #read(chunk: Uint8Array): void {

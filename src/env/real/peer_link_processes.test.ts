@@ -16,7 +16,7 @@ const canCut = spawnSync("unshare", ["-n", "nft", "list", "tables"]).status === 
 const cut = z.object({ cut: z.string(), noticedMs: z.number(), foundMs: z.number() });
 
 test.skipIf(!canCut)(
-  "a network that is cut, also one way, is noticed within 3.5 s, and its peer found within 2.5 s",
+  "a network that is cut, also one way, is noticed within 4 s, and its peer found within 2.5 s",
   () => {
     const ran = spawnSync("unshare", ["-n", process.execPath, join(testdata, "peer_link_cut.ts")], {
       encoding: "utf8",
@@ -25,7 +25,7 @@ test.skipIf(!canCut)(
     const cuts = ran.stdout.split("\n", 4).map((line) => cut.parse(JSON.parse(line)));
     expect(cuts.map(({ cut }) => cut)).toEqual(["link down", "nothing comes in", "nothing goes out", "both ways"]);
     for (const { noticedMs, foundMs } of cuts) {
-      expect(noticedMs).toBeLessThan(3500);
+      expect(noticedMs).toBeLessThan(4000);
       expect(foundMs).toBeLessThan(2500);
     }
   },
