@@ -4,14 +4,17 @@
  */
 import { parseArgs } from "node:util";
 import { simulate } from "../src/sim/simulation.ts";
+import { runStoreWorkload } from "../src/sim/store_workload.ts";
 import { Violation } from "../src/sim/verdict.ts";
 import { runWorkload } from "../src/sim/workload.ts";
 
-const usage = `Usage: bun run simulate --seed N [--minutes M] [--trace]
-       bun run simulate --seeds A..B [--minutes M]
+const usage = `Usage: bun run simulate --seed N [--minutes M] [--store [--members N]] [--trace]
+       bun run simulate --seeds A..B [--minutes M] [--store [--members N]]
 
 Runs a whole node with simulated time, disk and engine under load and faults that follow from the seed.
-  --minutes M  virtual minutes of load and faults (10)
+  --minutes M  virtual minutes of load and faults (10; with --store 0.5)
+  --store      several members of the store alone, on simulated disks and links
+  --members N  how many (3)
   --trace      print the whole trace, not only a failure's end
 Exit: 0, 127 (crash), 128 (liveness), 129 (correctness), 2 (wrong usage)`;
 
@@ -33,7 +36,9 @@ function parse() {
     options: {
       seed: { type: "string" },
       seeds: { type: "string" },
-      minutes: { type: "string", default: "10" },
+      minutes: { type: "string" },
+      store: { type: "boolean", default: false },
+      members: { type: "string", default: "3" },
       trace: { type: "boolean", default: false },
       help: { type: "boolean", short: "h", default: false },
     },
@@ -48,7 +53,8 @@ if (parsed.help) {
   console.log(usage);
   process.exit(0);
 }
-const minutes = number("minutes", parsed.minutes, 0);
+const minutes = number("minutes", parsed.minutes ?? (parsed.store ? "0.5" : "10"), 0);
+const members = number("members", parsed.members, 1);
 let first: number;
 let last: number;
 if (parsed.seeds !== undefined) {
@@ -72,9 +78,13 @@ function failed(seed: number, error: unknown): number {
   const { word, code } = verdictOf(error);
   console.error(error instanceof Error ? (word === "crash" ? (error.stack ?? error.message) : error.message) : error);
   if (word === "crash" && error instanceof Error && error.cause instanceof Error) console.error(error.cause.stack);
-  console.error(`seed ${seed}: ${word}\nreplay: bun run simulate --seed ${seed} --minutes ${minutes}`);
+  const more = parsed.store ? ` --store --members ${members}` : "";
+  console.error(`seed ${seed}: ${word}\nreplay: bun run simulate --seed ${seed} --minutes ${minutes}${more}`);
   return code;
 }
+
+/** What both workloads count. */
+type Report = { readonly convergedMs: number; readonly faults: Readonly<Record<string, number>> };
 
 let code = 0;
 let running = first;
@@ -82,7 +92,9 @@ const failures: number[] = [];
 process.on("unhandledRejection", (error) => process.exit(failed(running, error)));
 for (running = first; running <= last; running++) {
   try {
-    const { value, hash, lines } = await simulate(running, (sim) => runWorkload(sim, { minutes }));
+    const { value, hash, lines } = await simulate<Report>(running, (sim) =>
+      parsed.store ? runStoreWorkload(sim, { members, seconds: minutes * 60 }) : runWorkload(sim, { minutes }),
+    );
     if (parsed.trace) console.log(lines.join("\n"));
     const { faults, ...counts } = value;
     const words = Object.entries({ ...counts, convergedMs: Math.round(counts.convergedMs) }).map(

@@ -8,9 +8,9 @@ import { AutoCompaction, type CompactionPolicy, defaultCompaction } from "./auto
 import { keyBytes } from "./bytes.ts";
 import type { ClusterStore, Member, MemberConnection, NewMember, Place, StateHash } from "./cluster.ts";
 import type { Command } from "./command.ts";
-import { readMembersFile } from "./members_file.ts";
+import { readMembersFile, writeMembersFile } from "./members_file.ts";
 import type { PeerAnswer, PeerCall } from "./peer_message.ts";
-import { completeRecovery, findDamage, recoverFromSnapshot, setAside } from "./recovery.ts";
+import { completeRecovery, findDamage, recoverFromSnapshot, replaceStore } from "./recovery.ts";
 import { askForPlace } from "./rejoin.ts";
 import { type ClusterOptions, Replica, randomId } from "./replica.ts";
 import { type LoadedSnapshot, readSnapshot, type SnapshotState, streamSnapshot, writeSnapshot } from "./snapshot.ts";
@@ -89,7 +89,10 @@ export async function startEmbeddedStore(
       error: describeError(error),
     });
     const place = await askForPlace(known, options.cluster, options);
-    const aside = await setAside(disk, directory);
+    const aside = await replaceStore(disk, directory, async (target) => {
+      await makeFirstSnapshot({ ...options, directory: target, place });
+      await writeMembersFile(disk, target, place);
+    });
     options.log.warn("the damaged files are kept, for whoever wants to look at them", { aside });
     return startFromDisk({ ...options, place });
   }
@@ -108,6 +111,7 @@ async function startFromDisk(options: EmbeddedStoreOptions): Promise<ClusterStor
         "Corrupt",
         `${directory} has a log but no snapshot: part of the data directory is missing. Restore it from a backup`,
       );
+    if (options.place !== undefined) await writeMembersFile(disk, directory, options.place);
     snapshot = await makeFirstSnapshot(options);
   } else {
     // A kill may have come between its new name and the sync of the folder; segments that it stands for go next.
@@ -138,7 +142,9 @@ async function startFromDisk(options: EmbeddedStoreOptions): Promise<ClusterStor
       `The log in ${walDirectory} belongs to another cluster than the snapshot beside it`,
     );
   }
-  return EmbeddedStore.start(options, snapshot, contents);
+  // A member that has joined, and was stopped before it had the state, knows the others by what it was told.
+  const told = options.place ?? (await readMembersFile(disk, directory));
+  return EmbeddedStore.start(options, snapshot, contents, told?.members ?? []);
 }
 
 /**
@@ -186,10 +192,11 @@ class EmbeddedStore implements ClusterStore {
     options: EmbeddedStoreOptions,
     snapshot: LoadedSnapshot,
     contents: Awaited<ReturnType<typeof Wal.open>>,
+    told: readonly Member[],
   ): Promise<EmbeddedStore> {
     const store = new EmbeddedStore(options, snapshot, contents);
     try {
-      await store.#replica.start(options.place?.members ?? []);
+      await store.#replica.start(told);
     } catch (error) {
       await store.close();
       throw error;
@@ -241,6 +248,7 @@ class EmbeddedStore implements ClusterStore {
         log.warn("the store waits for a quorum of its members", { error: describeError(error) });
       }
     }
+    this.#replica.caughtUp();
     const { mvcc } = this.#replica.state;
     log.info("store is open", { revision: mvcc.revision, keys: mvcc.keyCount, term: this.#replica.raft.term });
   }

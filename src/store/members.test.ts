@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, test } from "bun:test";
-import { SimulatedCluster } from "./members.test_support.ts";
+import type { StoreCluster } from "../sim/store_cluster.ts";
+import { membersOf } from "./members.test_support.ts";
 import type { Store } from "./store.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
@@ -10,14 +11,14 @@ const get = async (store: Store, key: string, serializable = false) =>
   text((await store.range({ key: bytes(key), serializable })).kvs[0]?.value);
 
 describe("a store of several members", () => {
-  let cluster: SimulatedCluster | undefined;
+  let cluster: StoreCluster | undefined;
   afterEach(async () => {
     await cluster?.close();
     cluster = undefined;
   });
 
   test("three members share what is written through any of them", async () => {
-    cluster = await SimulatedCluster.of(3);
+    cluster = await membersOf(3);
     const [first, second, third] = cluster.machines;
     if (!first || !second || !third) throw new Error("three machines are expected");
     await cluster.wait(put(first.store, "a", "1"));
@@ -30,7 +31,7 @@ describe("a store of several members", () => {
   });
 
   test("the leader is killed: the others go on, and it comes back", async () => {
-    cluster = await SimulatedCluster.of(3);
+    cluster = await membersOf(3);
     const leader = cluster.leader();
     await cluster.wait(put(leader.store, "a", "1"));
     leader.kill();
@@ -43,7 +44,7 @@ describe("a store of several members", () => {
 
   test("a write that a follower has forwarded survives the death of the leader that had it", async () => {
     for (let seed = 1; seed <= 10; seed++) {
-      cluster = await SimulatedCluster.of(3, seed);
+      cluster = await membersOf(3, seed);
       const leader = cluster.leader();
       const follower = cluster.followers()[0];
       if (follower === undefined) throw new Error("there are followers");
@@ -60,7 +61,7 @@ describe("a store of several members", () => {
   });
 
   test("without a quorum nothing is written, and reads that must be fresh fail", async () => {
-    cluster = await SimulatedCluster.of(3, 1, { requestTimeoutMs: 5000 });
+    cluster = await membersOf(3, 1, { requestTimeoutMs: 5000 });
     const leader = cluster.leader();
     await cluster.wait(put(leader.store, "a", "1"));
     for (const follower of cluster.followers()) follower.kill();
@@ -79,7 +80,7 @@ describe("a store of several members", () => {
   });
 
   test("a member that was away for long gets a snapshot, and its watchers miss nothing", async () => {
-    cluster = await SimulatedCluster.of(3, 1, { snapshotBytes: 50_000, compaction: "off" });
+    cluster = await membersOf(3, 1, { snapshotBytes: 50_000, compaction: "off" });
     const leader = cluster.leader();
     const [away] = cluster.followers();
     if (away === undefined) throw new Error("there are followers");
@@ -107,7 +108,7 @@ describe("a store of several members", () => {
   }, 60_000);
 
   test("a member is removed, and another one takes its place", async () => {
-    cluster = await SimulatedCluster.of(3);
+    cluster = await membersOf(3);
     const leader = cluster.leader();
     const [gone] = cluster.followers();
     if (gone === undefined) throw new Error("there are followers");
@@ -121,7 +122,7 @@ describe("a store of several members", () => {
   });
 
   test("a member whose log is damaged is rebuilt by the others, under another number, and its files are kept", async () => {
-    cluster = await SimulatedCluster.of(3);
+    cluster = await membersOf(3);
     const leader = cluster.leader();
     const [broken] = cluster.followers();
     if (broken === undefined) throw new Error("there are followers");
@@ -148,7 +149,7 @@ describe("a store of several members", () => {
   });
 
   test("a damaged member waits while the others have no leader, and a lone one is refused as before", async () => {
-    cluster = await SimulatedCluster.of(3);
+    cluster = await membersOf(3);
     const [first, second, third] = cluster.machines;
     if (!first || !second || !third) throw new Error("three machines are expected");
     for (let at = 0; at < 50; at++) await cluster.wait(put(first.store, `k${at}`, "x".repeat(100)));
@@ -164,7 +165,7 @@ describe("a store of several members", () => {
   });
 
   test("who comes back with its key and without its data gets another number", async () => {
-    cluster = await SimulatedCluster.of(3);
+    cluster = await membersOf(3);
     const leader = cluster.leader();
     const [wiped] = cluster.followers();
     if (wiped === undefined) throw new Error("there are followers");
@@ -178,7 +179,7 @@ describe("a store of several members", () => {
   });
 
   test("the lead is handed over on demand, asked of any member", async () => {
-    cluster = await SimulatedCluster.of(3);
+    cluster = await membersOf(3);
     const [target, asked] = cluster.followers();
     if (target === undefined || asked === undefined) throw new Error("there are followers");
     await cluster.wait(asked.store.moveLeader(idOf(asked.store, target.name)));
@@ -186,7 +187,7 @@ describe("a store of several members", () => {
   });
 
   test("leases are kept alive through followers, and end when nobody does", async () => {
-    cluster = await SimulatedCluster.of(3);
+    cluster = await membersOf(3);
     const [follower] = cluster.followers();
     if (follower === undefined) throw new Error("there are followers");
     const { id } = await cluster.wait(follower.store.leaseGrant(5));

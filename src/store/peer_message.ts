@@ -15,9 +15,21 @@ export type PeerFrame =
    * To the leader of `term`: append these if you lead in it. So they are in the log under this term or never, and their member can tell
    * what became of them. Only what was not taken is answered.
    */
-  | { readonly kind: "proposals"; readonly term: number; readonly proposals: readonly ForwardedProposal[] }
+  | {
+      readonly kind: "proposals";
+      readonly term: number;
+      /** Of the member's run: numbers begin anew with each. */
+      readonly session: bigint;
+      readonly proposals: readonly ForwardedProposal[];
+    }
   /** `error` absent: nobody leads in that term here. */
-  | { readonly kind: "proposalRefused"; readonly number: number; readonly error: StoreError | undefined }
+  | {
+      readonly kind: "proposalRefused";
+      readonly number: number;
+      /** The one that it was sent for: by now it may have been given to another leader. */
+      readonly term: number;
+      readonly error: StoreError | undefined;
+    }
   | { readonly kind: "call"; readonly number: number; readonly call: PeerCall }
   | { readonly kind: "answer"; readonly number: number; readonly answer: PeerAnswer }
   /** A snapshot is to be had: `length` bytes for the message that stands for it. */
@@ -130,6 +142,7 @@ export function encodeFrame(frame: PeerFrame): Uint8Array {
       break;
     case "proposals":
       writer.varint(frame.term);
+      writer.u64(frame.session);
       writer.varint(frame.proposals.length);
       for (const { number, change, data } of frame.proposals) {
         writer.varint(number);
@@ -139,6 +152,7 @@ export function encodeFrame(frame: PeerFrame): Uint8Array {
       break;
     case "proposalRefused":
       writer.varint(frame.number);
+      writer.varint(frame.term);
       writer.u8(frame.error === undefined ? 0 : 1);
       if (frame.error !== undefined) writeError(writer, frame.error);
       break;
@@ -181,17 +195,17 @@ export function decodeFrame(bytes: Uint8Array): PeerFrame {
     case "raft":
       return { kind, message: readMessage(reader) };
     case "proposals": {
-      const term = reader.varint();
+      const [term, session] = [reader.varint(), reader.u64()];
       const proposals = Array.from({ length: reader.varint() }, () => ({
         number: reader.varint(),
         change: reader.u8() !== 0,
         data: reader.bytes(),
       }));
-      return { kind, term, proposals };
+      return { kind, term, session, proposals };
     }
     case "proposalRefused": {
-      const number = reader.varint();
-      return { kind, number, error: reader.u8() === 0 ? undefined : readError(reader) };
+      const [number, term] = [reader.varint(), reader.varint()];
+      return { kind, number, term, error: reader.u8() === 0 ? undefined : readError(reader) };
     }
     case "call":
       return { kind, number: reader.varint(), call: readCall(reader) };

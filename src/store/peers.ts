@@ -14,6 +14,8 @@ export interface PeerInbox {
   call(publicKey: string, call: PeerCall): Promise<PeerAnswer>;
   /** The last connection to a member has gone. */
   lost(id: bigint): void;
+  /** There is a connection to a member (again). */
+  found(id: bigint): void;
 }
 
 interface Waiting {
@@ -52,6 +54,7 @@ export class Peers {
     const network = await options.link.open(options.network, {
       admits: (key) => peers?.knows(key) ?? false,
       received: (from, frame) => peers?.received(from, frame),
+      connected: (key) => peers?.connected(key),
       disconnected: (key) => peers?.disconnected(key),
     });
     peers = new Peers(options, network);
@@ -149,12 +152,27 @@ export class Peers {
       void this.#carryOut(from, frame.number, frame.call);
       return;
     }
+    if (frame.kind === "raft" && !this.#isItself(from, frame.message.from)) return;
     const id = this.#ids.get(from);
     if (id === undefined) return;
     if (frame.kind === "answer") this.#end(frame.number)?.resolve(frame.answer);
-    // Each member speaks for itself.
     else if (frame.kind !== "raft") this.#inbox.frame(id, frame);
-    else if (frame.message.from === id) this.#inbox.raft(frame.message);
+    else this.#inbox.raft(frame.message);
+  }
+
+  /**
+   * Each member speaks for itself. One that is known by its key may have got another number, of which this member has not read yet;
+   * but not one that is somebody else's.
+   */
+  #isItself(key: string, id: bigint): boolean {
+    const known = this.#keys.get(id);
+    if (known !== undefined && known !== key) return false;
+    if (known === undefined) {
+      if (!this.#ids.has(key)) return false;
+      this.#keys.set(id, key);
+    }
+    this.#ids.set(key, id);
+    return true;
   }
 
   async #carryOut(from: string, number: number, call: PeerCall): Promise<void> {
@@ -166,6 +184,11 @@ export class Peers {
       answer = { type: "error", error: cause };
     }
     this.#network.send(from, encodeFrame({ kind: "answer", number, answer }));
+  }
+
+  connected(publicKey: string): void {
+    const id = this.#ids.get(publicKey);
+    if (id !== undefined) this.#inbox.found(id);
   }
 
   disconnected(publicKey: string): void {

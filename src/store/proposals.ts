@@ -11,6 +11,8 @@ export interface Proposal {
   readonly deadlineMs: number;
   /** The term for which a leader has it, 0: nobody has. */
   term: number;
+  /** It was sent again, in the same term: then a refusal is no proof that nobody has it. */
+  wasSentAgain?: boolean;
   readonly resolve: (outcome: Outcome) => void;
   readonly reject: (error: StoreError) => void;
 }
@@ -51,16 +53,32 @@ export class Proposals {
     this.#lowestTerm = Math.min(this.#lowestTerm, term);
   }
 
-  /** Nobody has it (any more): it certainly is in no log. */
-  returned(number: number): void {
+  /** Who was to have it in `term` does not: it certainly is in no log, unless it was given to somebody else since. */
+  returned(number: number, term = 0): void {
     const proposal = this.#all.get(number);
-    if (proposal === undefined) return;
+    if (proposal === undefined || proposal.term !== term) return;
     proposal.term = 0;
+    proposal.wasSentAgain = false;
     this.#unplaced.add(proposal);
   }
 
-  refused(number: number, error: StoreError): void {
-    this.#take(number)?.reject(error);
+  /** As `returned`, for good. */
+  refused(number: number, error: StoreError, term = 0): void {
+    if (this.#all.get(number)?.term === term) this.#take(number)?.reject(error);
+  }
+
+  /** The leader of `term` says that it has not taken it. */
+  notTaken(number: number, error: StoreError | undefined, term: number): void {
+    if (this.#all.get(number)?.wasSentAgain) return;
+    if (error === undefined) this.returned(number, term);
+    else this.refused(number, error, term);
+  }
+
+  /** Those that the leader of `term` has, or has not got: they are sent again. */
+  sentFor(term: number): Proposal[] {
+    const sent = [...this.#all.values()].filter((proposal) => proposal.term === term);
+    for (const proposal of sent) proposal.wasSentAgain = true;
+    return sent;
   }
 
   applied(number: number, outcome: Outcome): void {
@@ -73,7 +91,7 @@ export class Proposals {
     this.#lowestTerm = Number.POSITIVE_INFINITY;
     for (const proposal of this.#all.values()) {
       if (proposal.term === 0) continue;
-      if (proposal.term < term) this.returned(proposal.number);
+      if (proposal.term < term) this.returned(proposal.number, proposal.term);
       else this.#lowestTerm = Math.min(this.#lowestTerm, proposal.term);
     }
   }
@@ -115,5 +133,40 @@ export class Proposals {
     this.#all.delete(number);
     this.#unplaced.delete(proposal);
     return proposal;
+  }
+}
+
+/** How many of each run's proposals a leader remembers: far more than are on their way at a time. */
+const rememberedProposals = 20_000;
+
+/** Which proposals of others this leader has taken in its term. */
+export class TakenProposals {
+  #term = 0;
+  readonly #numbers = new Map<bigint, Set<number>>();
+
+  /** Notes it; false: it was taken before. */
+  isNew(session: bigint, term: number, number: number): boolean {
+    if (term !== this.#term) {
+      this.#term = term;
+      this.#numbers.clear();
+    }
+    let taken = this.#numbers.get(session);
+    if (taken === undefined) {
+      taken = new Set();
+      this.#numbers.set(session, taken);
+    }
+    if (taken.has(number)) return false;
+    taken.add(number);
+    if (taken.size > rememberedProposals)
+      for (const oldest of taken) {
+        taken.delete(oldest);
+        break;
+      }
+    return true;
+  }
+
+  /** It was not taken after all. */
+  forget(session: bigint, number: number): void {
+    this.#numbers.get(session)?.delete(number);
   }
 }

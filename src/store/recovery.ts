@@ -83,7 +83,7 @@ export async function findDamage(disk: Disk, directory: string): Promise<string[
 }
 
 /** Moves a store's directory out of the way, durably, as it is. Returns where it is now. */
-export async function setAside(disk: Disk, directory: string): Promise<string> {
+async function setAside(disk: Disk, directory: string): Promise<string> {
   let number = 1;
   while (await disk.exists(`${directory}.damaged-${number}`)) number++;
   const aside = `${directory}.damaged-${number}`;
@@ -118,34 +118,29 @@ export async function recoverFromSnapshot(options: RecoveryOptions): Promise<Rec
     );
 
   const lost = lossOf(salvage, state.appliedIndex);
-  const target = recovering(directory);
-  await removeFiles(disk, target);
-  await disk.makeDirectory(walDirectory(target));
   const frozen = state.freeze({ clusterId, memberId, conf });
   const revision = frozen.state.revision + (lost === undefined ? 0 : revisionsSkipped);
   const compactRevision = lost === undefined ? frozen.state.compactRevision : revision;
   const { index, term } = frozen.state;
-  await writeSnapshot(disk, target, { ...frozen.state, revision, compactRevision }, frozen.heads());
-  frozen.release();
-  const { wal } = await Wal.open({
-    disk,
-    clock,
-    random,
-    log,
-    directory: walDirectory(target),
-    segmentBytes: options.segmentBytes ?? 4 * 1024 * 1024,
-    identity: () => ({ clusterId, memberId }),
-    snapshot: { index, term },
+  const damaged = await replaceStore(disk, directory, async (target) => {
+    await disk.makeDirectory(walDirectory(target));
+    await writeSnapshot(disk, target, { ...frozen.state, revision, compactRevision }, frozen.heads());
+    const { wal } = await Wal.open({
+      disk,
+      clock,
+      random,
+      log,
+      directory: walDirectory(target),
+      segmentBytes: options.segmentBytes ?? 4 * 1024 * 1024,
+      identity: () => ({ clusterId, memberId }),
+      snapshot: { index, term },
+    });
+    const known = salvage.hardState.term >= term ? salvage.hardState : { term, vote: 0n };
+    await wal.append({ hardState: { term: known.term, vote: known.vote, commit: index }, entries: [] });
+    await wal.prepared();
+    await wal.close();
   });
-  const known = salvage.hardState.term >= term ? salvage.hardState : { term, vote: 0n };
-  await wal.append({ hardState: { term: known.term, vote: known.vote, commit: index }, entries: [] });
-  await wal.prepared();
-  await wal.close();
-  await disk.syncDirectory(target);
-  await disk.syncDirectory(parentOf(directory));
-
-  const damaged = await setAside(disk, directory);
-  await completeRecovery(disk, directory);
+  frozen.release();
   const recovery = { damaged, lastIndex: index, revision, lost };
   log.warn("the store was made anew from what was whole", {
     damaged,
@@ -153,6 +148,26 @@ export async function recoverFromSnapshot(options: RecoveryOptions): Promise<Rec
     lost: lost === undefined ? "nothing" : `entries ${lost.from} to ${lost.through ?? "the end, which is not known"}`,
   });
   return recovery;
+}
+
+/**
+ * Makes a store by `fill` and puts it in the place of the damaged one, which is kept: returns where. A power cut at any moment leaves the
+ * one or the other, never an empty directory, in which a member would found a cluster of its own.
+ */
+export async function replaceStore(
+  disk: Disk,
+  directory: string,
+  fill: (target: string) => Promise<void>,
+): Promise<string> {
+  const target = recovering(directory);
+  await removeFiles(disk, target);
+  await disk.makeDirectory(target);
+  await fill(target);
+  await disk.syncDirectory(target);
+  await disk.syncDirectory(parentOf(directory));
+  const damaged = await setAside(disk, directory);
+  await completeRecovery(disk, directory);
+  return damaged;
 }
 
 /** To be called before a store is opened: a power cut may have come when only the last step was left. */

@@ -30,6 +30,7 @@ export async function askForPlace(
       frame: () => undefined,
       call: async () => ({ type: "notLeader" }),
       lost: () => undefined,
+      found: () => undefined,
     },
   });
   try {

@@ -11,7 +11,7 @@ import { type Command, decodeProposal, encodeProposal } from "./command.ts";
 import { writeMembersFile } from "./members_file.ts";
 import type { PeerAnswer, PeerCall, PeerFrame } from "./peer_message.ts";
 import { Peers } from "./peers.ts";
-import { type Proposal, Proposals } from "./proposals.ts";
+import { type Proposal, Proposals, TakenProposals } from "./proposals.ts";
 import { Reads } from "./reads.ts";
 import { type LoadedSnapshot, writeSnapshot } from "./snapshot.ts";
 import { SnapshotExchange } from "./snapshot_exchange.ts";
@@ -80,6 +80,7 @@ export class Replica {
   readonly #options: ReplicaOptions;
   readonly #log: Log;
   readonly #proposals = new Proposals();
+  readonly #forwarded = new TakenProposals();
   readonly #reads: Reads;
   readonly #snapshots: SnapshotExchange;
   /** Names this run's proposals apart from those of other runs and members. */
@@ -88,6 +89,7 @@ export class Replica {
   #peers: Peers | undefined;
   #opening: Promise<Peers> | undefined;
   #toldMembers: readonly Member[] = [];
+  #isCaughtUp = false;
   #ticker: Timer | undefined;
   #ticks = 0;
   #pumpPlanned = false;
@@ -185,6 +187,7 @@ export class Replica {
         frame: (from, frame) => this.#receiveFrame(from, frame),
         call: (publicKey, call) => this.#answer(publicKey, call),
         lost: (id) => this.#lost(id),
+        found: (id) => this.#found(id),
       },
     });
     try {
@@ -198,9 +201,19 @@ export class Replica {
     this.#keepTime();
   }
 
+  /** Who the state says they are; and, while it is old, who they were said to be. */
   #knownMembers(): readonly Member[] {
     const members = this.state.members.list();
-    return members.length > 0 ? members : this.#toldMembers;
+    const keys = new Set(members.map(({ publicKey }) => publicKey));
+    return [...members, ...this.#toldMembers.filter(({ publicKey }) => !keys.has(publicKey))];
+  }
+
+  /** The state is no older than what was acknowledged before the start: from now on it alone says who the members are. */
+  caughtUp(): void {
+    this.#isCaughtUp = true;
+    this.#toldMembers = [];
+    this.#peers?.setMembers(this.#knownMembers());
+    this.#noteMembers();
   }
 
   get peers(): Peers | undefined {
@@ -257,7 +270,7 @@ export class Replica {
       if (!admitted) {
         await this.#admit(cost);
         // The room was for this one alone, so it was counted there; and the store may have ended since.
-        this.#outstandingBytes -= cost;
+        this.#outstandingBytes = Math.max(0, this.#outstandingBytes - cost);
         this.checkAlive();
       }
     }
@@ -309,7 +322,8 @@ export class Replica {
         batch.push(proposal);
         bytes += proposal.data.length;
       }
-      const sent = known && this.#peers?.sendFrame(leader, { kind: "proposals", term, proposals: batch }) === true;
+      const frame = { kind: "proposals", term, session: this.#session, proposals: batch } as const;
+      const sent = known && this.#peers?.sendFrame(leader, frame) === true;
       for (const proposal of batch)
         if (sent) this.#proposals.placed(proposal, term);
         else this.#proposals.returned(proposal.number);
@@ -320,12 +334,14 @@ export class Replica {
   async #takeForwarded(from: MemberId, frame: Extract<PeerFrame, { readonly kind: "proposals" }>): Promise<void> {
     for (const { number, change, data } of frame.proposals) {
       let error: StoreError | undefined;
+      // A link that doubles frames must not double writes.
+      if (this.#leads(frame.term) && !this.#forwarded.isNew(frame.session, frame.term, number)) continue;
       try {
         if (this.#leads(frame.term)) {
           const cost = data.length + entryOverhead;
           if (this.wal.admits(this.#outstandingBytes + cost) !== "yes") {
             await this.#admit(cost);
-            this.#outstandingBytes -= cost;
+            this.#outstandingBytes = Math.max(0, this.#outstandingBytes - cost);
           }
           if (this.#leads(frame.term) && this.#offerToRaft(data, change)) continue;
         }
@@ -333,7 +349,8 @@ export class Replica {
         error =
           cause instanceof StoreError ? cause : new StoreError("InvalidArgument", describeError(cause), { cause });
       }
-      this.#peers?.sendFrame(from, { kind: "proposalRefused", number, error });
+      this.#forwarded.forget(frame.session, number);
+      this.#peers?.sendFrame(from, { kind: "proposalRefused", number, term: frame.term, error });
     }
     this.planPump();
   }
@@ -426,16 +443,16 @@ export class Replica {
   }
 
   #membersChanged(): void {
-    const members = this.state.members.list();
     this.raft.applyConf(this.state.members.conf());
-    this.#peers?.setMembers(members);
-    this.#noteMembers(members);
+    this.#peers?.setMembers(this.#knownMembers());
+    this.#noteMembers();
     this.#keepTime();
   }
 
   /** Not in the way of anything: a hint for a start with damaged files. */
-  #noteMembers(members: readonly Member[]): void {
-    if (members.length < 2) return;
+  #noteMembers(): void {
+    const members = this.state.members.list();
+    if (members.length < 2 || !this.#isCaughtUp) return;
     const { disk, directory } = this.#options;
     this.#noting = this.#noting
       .then(() => writeMembersFile(disk, directory, { clusterId: this.clusterId, members }))
@@ -458,6 +475,8 @@ export class Replica {
     this.#logBytesSinceSnapshot += bytes;
     for (const message of ready.messagesAfterAppend) this.#send(message);
     this.raft.advance();
+    // What a new leader has taken out of the log is never written: it must not count for ever.
+    if (this.raft.log.lastIndex === this.raft.log.stable) this.#outstandingBytes = 0;
     this.#pump();
     this.#wakeAdmissions();
   }
@@ -510,7 +529,6 @@ export class Replica {
       for (const { data } of message.entries) cost += data.length + entryOverhead;
       // Without room for them they are as good as lost on the way: the leader sends them again.
       if (cost > 0 && this.wal.admits(this.#outstandingBytes + cost) === "full") return;
-      this.#outstandingBytes += cost;
     }
     if (message.type === "installSnapshot" || message.type === "propose") return;
     this.raft.step(message);
@@ -524,8 +542,7 @@ export class Replica {
         void this.#takeForwarded(from, frame);
         return;
       case "proposalRefused":
-        if (frame.error === undefined) this.#proposals.returned(frame.number);
-        else this.#proposals.refused(frame.number, frame.error);
+        this.#proposals.notTaken(frame.number, frame.error, frame.term);
         return;
       case "snapshotOffer":
       case "snapshotChunk":
@@ -584,6 +601,17 @@ export class Replica {
     }
   }
 
+  /** What was on its way to the leader when the connection broke may have got lost: it takes each proposal once. */
+  #found(id: MemberId): void {
+    const { term, leader } = this.raft;
+    if (this.stopped !== undefined || id !== leader) return;
+    for (const proposal of this.#proposals.sentFor(term)) {
+      const frame = { kind: "proposals", term, session: this.#session, proposals: [proposal] } as const;
+      if (this.#peers?.sendFrame(leader, frame) !== true) return;
+    }
+    this.planPump();
+  }
+
   #lost(id: MemberId): void {
     if (this.stopped !== undefined) return;
     this.#snapshots.lost(id);
@@ -609,6 +637,7 @@ export class Replica {
     const nowMs = this.#options.clock.monotonicMs();
     try {
       this.raft.tick();
+      this.#snapshots.tick();
       if (this.#reads.waiting) this.#reads.tick(this.#ticks, askAgainTicks, nowMs);
       if (this.#proposals.size > 0) this.#proposals.expire(nowMs);
     } catch (error) {

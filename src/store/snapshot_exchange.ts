@@ -28,6 +28,8 @@ interface Outgoing {
   readonly length: number;
   /** All before is on its way. */
   next: number;
+  /** Since the receiver was last heard of. */
+  silentTicks: number;
 }
 
 interface Incoming {
@@ -44,6 +46,7 @@ interface Incoming {
 const chunkBytes = 128 * 1024;
 /** How far the sender is ahead of the receiver. */
 const windowBytes = 4 * chunkBytes;
+const patienceTicks = 50;
 const incomingPrefix = "incoming-";
 
 /**
@@ -72,7 +75,7 @@ export class SnapshotExchange {
       await this.#giveUp(to);
       const file = await this.#options.disk.open(snapshotPath(this.#options.directory));
       const length = await file.size();
-      this.#outgoing.set(to, { message, file, length, next: 0 });
+      this.#outgoing.set(to, { message, file, length, next: 0, silentTicks: 0 });
       const { snapshot, term } = message;
       if (!this.#options.send(to, { kind: "snapshotOffer", snapshot, term, length })) await this.#failed(to);
     });
@@ -81,9 +84,29 @@ export class SnapshotExchange {
   receive(from: MemberId, self: MemberId, frame: Offer | Chunk | Progress): void {
     void this.#inTurn(async () => {
       if (frame.kind === "snapshotProgress") await this.#progress(from, frame);
-      else if (frame.kind === "snapshotOffer") await this.#offered(from, self, frame);
-      else await this.#chunk(from, frame);
+      else await this.#take(from, self, frame);
     });
+  }
+
+  /** Whatever goes wrong here (a full disk), the sender hears of it, and offers again. */
+  async #take(from: MemberId, self: MemberId, frame: Offer | Chunk): Promise<void> {
+    try {
+      if (frame.kind === "snapshotOffer") await this.#offered(from, self, frame);
+      else await this.#chunk(from, frame);
+    } catch (error) {
+      const index = frame.kind === "snapshotOffer" ? frame.snapshot.index : frame.index;
+      this.#options.send(from, { kind: "snapshotProgress", index, offset: 0, state: "refused" });
+      throw error;
+    }
+  }
+
+  /** Time passes: what has not gone on for long is given up, for a frame may have got lost. */
+  tick(): void {
+    for (const [to, outgoing] of this.#outgoing) {
+      // Once all was sent the other side reads it back, which takes its time.
+      const patience = outgoing.next < outgoing.length ? patienceTicks : 10 * patienceTicks;
+      if (++outgoing.silentTicks === patience) void this.#inTurn(() => this.#failed(to));
+    }
   }
 
   #inTurn(step: () => Promise<void>): Promise<void> {
@@ -110,6 +133,7 @@ export class SnapshotExchange {
   async #progress(from: MemberId, { index, offset, state }: Progress): Promise<void> {
     const outgoing = this.#outgoing.get(from);
     if (outgoing === undefined || outgoing.message.snapshot.index !== index) return;
+    outgoing.silentTicks = 0;
     if (state !== "more") {
       await this.#giveUp(from);
       this.#options.sent(from, state === "done");
