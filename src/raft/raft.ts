@@ -400,6 +400,20 @@ export class Raft {
     this.#snapshotWanted = false;
   }
 
+  /**
+   * The connection to a leader was closed: its process has most likely ended, where one that stalls only falls silent. This member no longer
+   * stands by it (§4.2.3), and stands for election itself within a few ticks; if the leader is there after all, its next word settles it, and
+   * a pre-vote (§9.6) needs a quorum that has lost it too. Not where leases are promised (§6.4.1): those are a matter of time.
+   */
+  leaderGone(id: MemberId): void {
+    if (this.#role !== "follower" || this.#leader !== id || this.#config.reads === "lease") return;
+    this.#silentLeader = id;
+    this.#leader = noMember;
+    this.#sinceLeader = Math.max(this.#sinceLeader, this.#config.electionTicks);
+    const soon = 1 + Math.floor(this.#config.random() * 3);
+    this.#electionElapsed = Math.max(this.#electionElapsed, this.#electionTimeout - soon);
+  }
+
   /** The transport could not deliver to `id` lately. */
   reportUnreachable(id: MemberId): void {
     const progress = this.#progress.get(id);

@@ -42,6 +42,25 @@ describe("a store of several members", () => {
     expect(await cluster.wait(get(leader.store, "a"))).toBe("2");
   });
 
+  test("a leader whose process ends is replaced within a second, one that falls silent within seven", async () => {
+    for (let seed = 1; seed <= 10; seed++)
+      for (const [how, limitMs] of [
+        ["kill", 1000],
+        ["cutPower", 7000],
+      ] as const) {
+        cluster = await membersOf(3, seed);
+        await cluster.clock.advance(2000);
+        const leader = cluster.leader();
+        const other = cluster.followers()[0];
+        if (other === undefined) throw new Error("there are followers");
+        const from = cluster.clock.monotonicMs();
+        leader[how]();
+        await cluster.wait(put(other.store, "a", "2"));
+        expect(cluster.clock.monotonicMs() - from).toBeLessThan(limitMs);
+        await cluster.close();
+      }
+  });
+
   test("a write that a follower has forwarded survives the death of the leader that had it", async () => {
     for (let seed = 1; seed <= 10; seed++) {
       cluster = await membersOf(3, seed);

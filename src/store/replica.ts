@@ -615,6 +615,7 @@ export class Replica {
   #lost(id: MemberId): void {
     if (this.stopped !== undefined) return;
     this.#snapshots.lost(id);
+    this.raft.leaderGone(id);
     this.raft.reportUnreachable(id);
     this.planPump();
   }
