@@ -72,7 +72,7 @@ export const dryRunOption = new Option(
 
 export const outputOption = new Option(
   "-o, --output <format>",
-  "json, yaml, name, wide, jsonpath=TEMPLATE, jsonpath-file=FILE, custom-columns=SPEC, go-template=TEMPLATE",
+  "json, yaml, name, wide, jsonpath=TEMPLATE, jsonpath-as-json=TEMPLATE, custom-columns=SPEC, go-template=TEMPLATE; also jsonpath-file, custom-columns-file and go-template-file",
 );
 
 export const selectorOption = new Option(

@@ -30,7 +30,7 @@ describe("kubectl's JSONPath", () => {
     ["{.items[0].tags[-2:]}", "y z"],
     ["{.items[0].tags[::2]}", "x z"],
     ["{.items[0].tags[0,2]}", "x z"],
-    ["{.items[0]['metadata','tags']}", '{"name":"a","labels":{"app.kubernetes.io/name":"web"}} ["x","y","z"]'],
+    ["{.items[0]['metadata','tags']}", '{"labels":{"app.kubernetes.io/name":"web"},"name":"a"} ["x","y","z"]'],
     ["{..name}", "a b"],
     ["{.items..port}", "80 443"],
     ['{.items[?(@.metadata.name=="b")].spec.port}', "443"],

@@ -1,3 +1,5 @@
+import { goJson } from "./serialise.ts";
+
 /**
  * kubectl's JSONPath templates: text with {expressions}. Paths (.a.b, ["a.b"], [0], [-1], [1:3], [::2], [0,2], ["a","b"], [*],
  * .*, ..a), filters ([?(@.a=="x")]), {range}...{end}, quoted text, @ and $. Throws JsonPathError with the place.
@@ -42,6 +44,18 @@ export function jsonPath(
   const parser = new Parser(relaxed(template));
   const nodes = parser.template(false);
   return (value) => render(nodes, value, value, allowMissingKeys);
+}
+
+/** All that a template's paths find, in their order; its text is left out (-o jsonpath-as-json). */
+export function jsonPathList(template: string): (value: unknown) => unknown[] {
+  const nodes = new Parser(relaxed(template)).template(false);
+  const list = (inside: readonly Node[], value: unknown, root: unknown): unknown[] =>
+    inside.flatMap((node) => {
+      if (node.type === "text") return [];
+      const found = walk(node.steps, [value], root, true);
+      return node.type === "path" ? found : rangeItems(found).flatMap((item) => list(node.body, item, root));
+    });
+  return (value) => list(nodes, value, value);
 }
 
 /** A single path ("{.status.phase}" or ".status.phase" or "status.phase") and what it finds. */
@@ -251,17 +265,22 @@ function render(nodes: readonly Node[], value: unknown, root: unknown, allowMiss
       const found = walk(node.steps, [value], root, allowMissing);
       if (node.type === "path") text += found.map(textOf).join(" ");
       else {
-        const items = found.flatMap((item) => (found.length === 1 && Array.isArray(item) ? item : [item]));
-        for (const item of items) text += render(node.body, item, root, allowMissing);
+        for (const item of rangeItems(found)) text += render(node.body, item, root, allowMissing);
       }
     }
   }
   return text;
 }
 
+/** One list is gone through; several values are gone through themselves. */
+function rangeItems(found: readonly unknown[]): readonly unknown[] {
+  const [only] = found;
+  return found.length === 1 && Array.isArray(only) ? only : found;
+}
+
 function textOf(value: unknown): string {
   if (value === null || value === undefined) return "";
-  return typeof value === "object" ? JSON.stringify(value) : String(value);
+  return typeof value === "object" ? goJson(value) : String(value);
 }
 
 function isMap(value: unknown): value is Record<string, unknown> {

@@ -1,8 +1,10 @@
 import type { Cli } from "./cli.ts";
 import { alignTabs, tableStops } from "./elastic_tabs.ts";
 import { UsageError } from "./failure.ts";
-import { goTemplate, goValue } from "./go_template.ts";
-import { jsonPath, jsonPathValues } from "./jsonpath.ts";
+import { goTemplate } from "./go_template.ts";
+import { goValue } from "./go_value.ts";
+import { jsonPath, jsonPathList, jsonPathValues } from "./jsonpath.ts";
+import { readNamedFile } from "./named_file.ts";
 import { didYouMean } from "./nearest.ts";
 import { type AnyObject, shortName } from "./object.ts";
 import { absolutePath } from "./path.ts";
@@ -14,7 +16,19 @@ export type OutputFormat =
   /** The text of one object or of a List. */
   | { readonly type: "text"; readonly text: (object: AnyObject) => Promise<string> | string };
 
-const formats = ["json", "yaml", "name", "wide", "jsonpath", "jsonpath-file", "custom-columns", "go-template"];
+const formats = [
+  "json",
+  "yaml",
+  "name",
+  "wide",
+  "jsonpath",
+  "jsonpath-as-json",
+  "jsonpath-file",
+  "custom-columns",
+  "custom-columns-file",
+  "go-template",
+  "go-template-file",
+];
 
 /** What -o and --template say. */
 export async function outputFormat(
@@ -23,10 +37,13 @@ export async function outputFormat(
     output,
     template,
     showManagedFields,
+    headers = true,
   }: {
     readonly output?: string | undefined;
     readonly template?: string | undefined;
     readonly showManagedFields?: boolean | undefined;
+    /** False: custom columns without the line of titles. */
+    readonly headers?: boolean | undefined;
   },
 ): Promise<OutputFormat> {
   if (output === undefined || output === "")
@@ -45,6 +62,10 @@ export async function outputFormat(
     if (argument !== undefined && argument !== "") return argument;
     throw new UsageError(`-o ${name} wants something after it: -o ${name}=...`);
   };
+  const fileText = async (): Promise<string> => {
+    const path = absolutePath(cli.env.workingDirectory, needed());
+    return new TextDecoder().decode(await readNamedFile(cli.env.disk, path));
+  };
   switch (name) {
     case "json":
       return { type: "text", text: (object) => `${goJson(visible(object), "    ")}\n` };
@@ -55,17 +76,30 @@ export async function outputFormat(
     case "wide":
       return { type: "table", wide: true };
     case "jsonpath":
-    case "jsonpath-as-json":
       return { type: "text", text: jsonPath(needed()) };
-    case "jsonpath-file": {
-      const path = absolutePath(cli.env.workingDirectory, needed());
-      return { type: "text", text: jsonPath(new TextDecoder().decode(await cli.env.disk.readFile(path))) };
+    case "jsonpath-as-json": {
+      const values = jsonPathList(needed());
+      return { type: "text", text: (object) => `${goJson(values(object), "    ")}\n` };
     }
+    case "jsonpath-file":
+      return { type: "text", text: jsonPath(await fileText()) };
     case "custom-columns":
-      return { type: "text", text: customColumns(needed()) };
+      return { type: "text", text: customColumns(needed(), headers) };
+    case "custom-columns-file": {
+      const [titles = "", paths = ""] = (await fileText()).split("\n");
+      const path = paths.trim().split(/\s+/);
+      const columns = titles
+        .trim()
+        .split(/\s+/)
+        .map((title, index) => `${title}:${path[index] ?? ""}`);
+      return { type: "text", text: customColumns(columns.join(","), headers) };
+    }
     case "go-template":
     case "template":
       return { type: "text", text: goTemplate(needed()) };
+    case "go-template-file":
+    case "templatefile":
+      return { type: "text", text: goTemplate(await fileText()) };
     default:
       throw new UsageError(
         `unable to match a printer suitable for the output format "${output}", allowed formats are: ${formats.join(",")}${didYouMean(name, formats)}`,
@@ -74,7 +108,7 @@ export async function outputFormat(
 }
 
 /** "NAME:.metadata.name,IMAGE:.spec.containers[*].image". */
-function customColumns(spec: string): (object: AnyObject) => string {
+function customColumns(spec: string, headers: boolean): (object: AnyObject) => string {
   const columns = spec.split(",").map((column) => {
     const colon = column.indexOf(":");
     if (colon < 1)
@@ -94,7 +128,7 @@ function customColumns(spec: string): (object: AnyObject) => string {
         })
         .join("\t"),
     );
-    return `${alignTabs([columns.map(({ title }) => title).join("\t"), ...lines].join("\n"), tableStops)}\n`;
+    return `${alignTabs([...(headers ? [columns.map(({ title }) => title).join("\t")] : []), ...lines].join("\n"), tableStops)}\n`;
   };
 }
 

@@ -1,5 +1,6 @@
 import type { Cli } from "./cli.ts";
 import { UsageError } from "./failure.ts";
+import { readNamedFile } from "./named_file.ts";
 import { absolutePath, baseName } from "./path.ts";
 
 /** "app=web,tier=front" as labels. */
@@ -39,7 +40,8 @@ export async function valuesFrom(cli: Cli, sources: ValueSources): Promise<Map<s
     const equals = source.indexOf("=");
     const path = absolutePath(workingDirectory, source.slice(equals + 1));
     const folder = equals < 0 ? await disk.list(path).catch(() => undefined) : undefined;
-    if (folder === undefined) add(equals < 0 ? baseName(path) : source.slice(0, equals), await disk.readFile(path));
+    if (folder === undefined)
+      add(equals < 0 ? baseName(path) : source.slice(0, equals), await readNamedFile(disk, path));
     else
       for (const name of folder) {
         const content = await disk.readFile(`${path}/${name}`).catch(() => undefined);
@@ -47,7 +49,7 @@ export async function valuesFrom(cli: Cli, sources: ValueSources): Promise<Map<s
       }
   }
   for (const source of sources.fromEnvFile ?? []) {
-    const text = new TextDecoder().decode(await disk.readFile(absolutePath(workingDirectory, source)));
+    const text = new TextDecoder().decode(await readNamedFile(disk, absolutePath(workingDirectory, source)));
     for (const line of text.split("\n").map((l) => l.trimStart().replace(/\r$/, ""))) {
       if (line === "" || line.startsWith("#")) continue;
       const equals = line.indexOf("=");

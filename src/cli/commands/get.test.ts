@@ -127,6 +127,33 @@ describe("get", () => {
     expect(await get("-o", "json", "--show-managed-fields")).toContain("managedFields");
   });
 
+  test("custom columns obey --no-headers; columns, JSONPath and Go templates come from files too", async () => {
+    const files = {
+      "/home/me/cols": "NAME            TEXT\nmetadata.name   spec.text\n",
+      "/home/me/t": "{{.kind}} {{len .spec}}\n",
+    };
+    const get = async (...flags: string[]) => wherry(["get", "pod", "web", ...flags], { answer: () => pod, files });
+    expect((await get("-o", "custom-columns=N:.metadata.name", "--no-headers")).out).toBe("web\n");
+    expect((await get("-o", "custom-columns-file=cols")).out).toBe("NAME   TEXT\nweb    a<b\n");
+    expect((await get("-o", "go-template-file=t")).out).toBe("Pod 1\n");
+    expect((await get("-o", "jsonpath-as-json={.metadata.name}{.spec}")).out).toBe(
+      '[\n    "web",\n    {\n        "text": "a\\u003cb"\n    }\n]\n',
+    );
+    expect(await get("-o", "go-template-file=none")).toMatchObject({
+      code: 1,
+      err: "error: error reading /home/me/none: no such file or directory\n",
+    });
+  });
+
+  test("--raw prints what the server answers, and takes the query along", async () => {
+    const answer: Answer = ({ path }) => (path === "/readyz?verbose=" ? new Response("[+]ping ok\n") : undefined);
+    expect(await wherry(["get", "--raw", "/readyz?verbose"], { answer })).toMatchObject({
+      code: 0,
+      out: "[+]ping ok\n",
+    });
+    expect((await wherry(["get", "--raw", "readyz"], { answer })).code).toBe(2);
+  });
+
   test("a list is a List, even with one item", async () => {
     const { out } = await wherry(["get", "pods", "-o", "json"], {
       answer: () => ({ items: [{ metadata: { name: "web" } }] }),

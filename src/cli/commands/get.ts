@@ -58,8 +58,10 @@ export function define(cli: Cli) {
     .option("--ignore-not-found", "an absent object is no error")
     .option("--show-managed-fields", "with metadata.managedFields")
     .option("--chunk-size <number>", "objects in one request", wholeNumber, 500)
+    .option("--raw <path>", "what the server answers to GET PATH, as it is")
     .addHelpText("after", "\nExample:\n  wherry get pods -A -o wide")
     .action(async (args, flags) => {
+      if (flags.raw !== undefined) return printRaw(cli, args, flags.raw);
       const format = await outputFormat(cli, flags);
       const asks = await asksOf(cli, args, flags);
       const listed = asks.some(({ name }) => name === undefined);
@@ -76,6 +78,16 @@ export function define(cli: Cli) {
         colour: colourful(cli),
       });
     });
+}
+
+async function printRaw(cli: Cli, args: readonly string[], raw: string): Promise<void> {
+  if (args.length > 0) throw new UsageError("arguments may not be passed when --raw is specified");
+  if (!raw.startsWith("/")) throw new UsageError(`--raw wants a path such as /readyz?verbose, not "${raw}"`);
+  const [path = "", ...search] = raw.split("?");
+  const { api } = await cli.session();
+  const asked = [...new URLSearchParams(search.join("?"))];
+  for await (const chunk of await api.stream({ method: "GET", path, query: asked, accept: "*/*" }))
+    await cli.env.terminal.write(chunk);
 }
 
 interface WhatFlags {
