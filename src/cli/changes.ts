@@ -22,6 +22,8 @@ export interface Change {
   /** Undefined: nothing to change, and only `word` is told. */
   readonly patch: unknown;
   readonly word: string;
+  /** Lines to print before. */
+  readonly notes?: readonly string[];
 }
 
 /** "deployment/web app=front tier-" as targets and the words that say what to change, which hold "=" or end in "-". */
@@ -51,7 +53,7 @@ export async function changeEach(
     const path = resourcePath(kind, namespace, name);
     try {
       const object = anyObject(await api.json({ method: "GET", path }));
-      const { patch, contentType, word } = change(object, kind);
+      const { patch, contentType, word, notes = [] } = change(object, kind);
       const changed =
         patch === undefined || dryRun === "client"
           ? object
@@ -64,6 +66,7 @@ export async function changeEach(
                 body: patch,
               }),
             );
+      for (const note of notes) await cli.print(note);
       await printChange(cli, changed, word, { output, dryRun });
     } catch (error) {
       if (error instanceof UsageError) throw error;

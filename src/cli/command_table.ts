@@ -10,6 +10,8 @@ export interface CommandEntry {
   readonly summary: string;
   readonly group: "node" | "objects" | "workloads" | "pods";
   readonly load?: () => Promise<{ readonly define: DefineCommand }>;
+  /** For a command that is only a group: its own `--help` shows it. */
+  readonly example?: string;
   readonly subcommands?: readonly Omit<CommandEntry, "group">[];
 }
 
@@ -28,6 +30,7 @@ export const commandTable: readonly CommandEntry[] = [
   },
   {
     name: "token",
+    example: "wherry token create --ttl 1h",
     group: "node",
     summary: "tokens by which servers join the cluster",
     subcommands: [
@@ -36,6 +39,7 @@ export const commandTable: readonly CommandEntry[] = [
   },
   {
     name: "member",
+    example: "wherry member list",
     group: "node",
     summary: "the servers of the cluster",
     subcommands: [
@@ -98,6 +102,7 @@ export const commandTable: readonly CommandEntry[] = [
       },
       {
         name: "secret",
+        example: "wherry create secret generic login --from-literal=password=swordfish",
         summary: "a Secret",
         subcommands: [
           {
@@ -105,10 +110,21 @@ export const commandTable: readonly CommandEntry[] = [
             summary: "a Secret from literals and files",
             load: () => import("./commands/create_secret.ts"),
           },
+          {
+            name: "tls",
+            summary: "a Secret of a certificate and its key",
+            load: () => import("./commands/create_secret_tls.ts"),
+          },
+          {
+            name: "docker-registry",
+            summary: "a Secret by which images are pulled",
+            load: () => import("./commands/create_secret_docker_registry.ts"),
+          },
         ],
       },
       {
         name: "service",
+        example: "wherry create service clusterip web --tcp=8080:80",
         aliases: ["svc"],
         summary: "a Service",
         subcommands: [
@@ -121,6 +137,11 @@ export const commandTable: readonly CommandEntry[] = [
             name: "nodeport",
             summary: "a Service on a port of each node",
             load: () => import("./commands/create_service_nodeport.ts"),
+          },
+          {
+            name: "externalname",
+            summary: "a name outside of the cluster",
+            load: () => import("./commands/create_service_externalname.ts"),
           },
         ],
       },
@@ -161,6 +182,7 @@ export const commandTable: readonly CommandEntry[] = [
   },
   {
     name: "set",
+    example: "wherry set image deployment/web nginx=nginx:1.27",
     group: "workloads",
     summary: "change a part of objects",
     subcommands: [
@@ -169,6 +191,7 @@ export const commandTable: readonly CommandEntry[] = [
   },
   {
     name: "rollout",
+    example: "wherry rollout status deployment/web",
     group: "workloads",
     summary: "follow, undo, pause or restart a rollout",
     subcommands: [

@@ -10,13 +10,21 @@ export interface CreateFlags {
   readonly dryRun?: DryRun | undefined;
 }
 
+/** Parts that kubectl's typed objects always have, empty: what --dry-run=client -o yaml prints is like kubectl's then. */
+const emptyParts: Readonly<Record<string, AnyObject>> = {
+  Pod: { status: {} },
+  Deployment: { status: {} },
+  Namespace: { spec: {}, status: {} },
+  Service: { status: { loadBalancer: {} } },
+};
+
 /** Sends a new object, or with --dry-run=client only shows it. `word`: "created", "exposed". */
 export async function createObject(
   cli: Cli,
   kind: AnyKind,
   object: AnyObject,
   { output, dryRun = "none" }: CreateFlags,
-  { word = "created", fieldManager = "kubectl-create" } = {},
+  { word = "created", fieldManager = "kubectl-create", fieldValidation = "Strict", fromFile = false } = {},
 ): Promise<AnyObject> {
   const complete = (namespace: string | undefined): AnyObject => ({
     ...object,
@@ -26,7 +34,8 @@ export async function createObject(
   });
   if (dryRun === "client") {
     // No server is asked, and the namespace is written only where it was said.
-    const shown = complete(object.metadata?.namespace ?? cli.flags.namespace);
+    const whole = complete(object.metadata?.namespace ?? cli.flags.namespace);
+    const shown = fromFile ? whole : { ...emptyParts[kind.kind], ...whole };
     await printChange(cli, shown, word, { output, dryRun });
     return shown;
   }
@@ -36,7 +45,7 @@ export async function createObject(
     await api.json({
       method: "POST",
       path: resourcePath(kind, where),
-      query: query({ fieldManager, fieldValidation: "Strict", dryRun: dryRun === "server" ? "All" : undefined }),
+      query: query({ fieldManager, fieldValidation, dryRun: dryRun === "server" ? "All" : undefined }),
       body: complete(where),
     }),
   );

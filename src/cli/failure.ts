@@ -39,7 +39,8 @@ function statusText(error: StatusError, before: string): string {
     if (causes.length === 1) return `${head}: ${causes[0]}`;
     if (causes.length > 1) return `${head}: \n${causes.map((cause) => `* ${cause}`).join("\n")}`;
   }
-  if (error.code === 401) return `error: You must be logged in to the server (${error.message || "Unauthorized"})`;
+  if (error.code === 401)
+    return `error: You must be logged in to the server (${error.message || "Unauthorized"}): it does not know the kubeconfig's credentials`;
   const reason = error.reason === "" || error.reason === "Unknown" ? "" : ` (${error.reason})`;
   return `Error from server${reason}: ${before}${error.message}`;
 }

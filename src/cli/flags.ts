@@ -70,6 +70,26 @@ export const dryRunOption = new Option(
     throw new InvalidArgumentError("It must be none, client or server.");
   });
 
+/** What the server does with a field that the kind does not have. */
+export const validateOption = new Option(
+  "--validate [mode]",
+  "a field that is not known is an error (strict, true), a warning (warn) or nothing (ignore, false)",
+)
+  .preset("strict")
+  .argParser((mode: string): string => {
+    const modes: Readonly<Record<string, string>> = { strict: "Strict", true: "Strict", warn: "Warn" };
+    const chosen = { ...modes, ignore: "Ignore", false: "Ignore" }[mode];
+    if (chosen === undefined) throw new InvalidArgumentError("It must be strict, warn, ignore, true or false.");
+    return chosen;
+  });
+
+/** kubectl has Kustomize built in; what is refused says what to do. */
+export const kustomizeOption = new Option("-k, --kustomize <dir>").hideHelp().argParser((directory: string): string => {
+  throw new UsageError(
+    `wherry has no Kustomize: build ${directory} with kustomize or kubectl, and hand it in: kustomize build ${directory} | wherry apply -f -`,
+  );
+});
+
 export const outputOption = new Option(
   "-o, --output <format>",
   "json, yaml, name, wide, jsonpath=TEMPLATE, jsonpath-as-json=TEMPLATE, custom-columns=SPEC, go-template=TEMPLATE; also jsonpath-file, custom-columns-file and go-template-file",

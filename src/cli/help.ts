@@ -8,7 +8,7 @@ const groups: readonly [CommandEntry["group"], string][] = [
 ];
 
 function line(name: string, summary: string): string {
-  return `  ${name.padEnd(12)} ${summary}\n`;
+  return `  ${name.padEnd(15)} ${summary}\n`;
 }
 
 export function helpText(): string {
@@ -24,8 +24,8 @@ Words, flags and output are kubectl's; the cluster is that of KUBECONFIG, else t
 `;
 }
 
-export function subcommandHelp(path: string, entry: Pick<CommandEntry, "summary" | "subcommands">): string {
+export function subcommandHelp(path: string, entry: Pick<CommandEntry, "summary" | "subcommands" | "example">): string {
   let text = `${path}: ${entry.summary}\n\nUsage: ${path} COMMAND [FLAGS]\n\n`;
   for (const { name, summary } of entry.subcommands ?? []) text += line(name, summary);
-  return text;
+  return entry.example === undefined ? text : `${text}\nExample:\n  ${entry.example}\n`;
 }

@@ -108,7 +108,7 @@ function noAnswer(server: string, cause: unknown): ConnectionFailed {
   const code = isRecord(cause) ? String(cause.code ?? "") : "";
   if (/ConnectionRefused|ECONNREFUSED/.test(code) || /ECONNREFUSED|refused|Unable to connect/i.test(why))
     return new ConnectionFailed(
-      `The connection to the server ${host} was refused - did you specify the right host or port?`,
+      `The connection to the server ${host} was refused - did you specify the right host or port? Is its node up ("wherry up")?`,
       { cause },
     );
   return new ConnectionFailed(`Unable to connect to the server ${host}: ${why}`, { cause });

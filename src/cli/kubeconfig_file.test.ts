@@ -1,6 +1,9 @@
 import { expect, test } from "bun:test";
 import { clusterAccess } from "./kubeconfig_file.ts";
 
+const pem = (label: string, of: string) => `-----BEGIN ${label}-----\n${of}\n-----END ${label}-----\n`;
+const ca = pem("CERTIFICATE", "CA");
+const key = pem("PRIVATE KEY", "KEY");
 const content = {
   "current-context": "one",
   contexts: [
@@ -9,21 +12,21 @@ const content = {
     { name: "files", context: { cluster: "f", user: "f" } },
   ],
   clusters: [
-    { name: "c", cluster: { server: "https://boat:6443/", "certificate-authority-data": btoa("CA") } },
+    { name: "c", cluster: { server: "https://boat:6443/", "certificate-authority-data": btoa(ca) } },
     { name: "f", cluster: { server: "https://boat", "certificate-authority": "ca.pem" } },
   ],
   users: [
     { name: "u", user: { token: "t" } },
-    { name: "f", user: { "client-certificate": "me.crt", "client-key-data": btoa("KEY"), tokenFile: "token" } },
+    { name: "f", user: { "client-certificate": "me.crt", "client-key-data": btoa(key), tokenFile: "token" } },
   ],
 };
-const readText = async (path: string) => `${path}'s text\n`;
+const readText = async (path: string) => (path === "token" ? "token's text\n" : pem("CERTIFICATE", path));
 const access = (context?: string) => clusterAccess({ path: "/k", content, context, readText });
 
 test("the current context says server, authority, token and namespace", async () => {
   expect(await access()).toEqual({
     server: "https://boat:6443",
-    tls: { caPem: "CA" },
+    tls: { caPem: ca },
     token: "t",
     namespace: "harbour",
     contextName: "one",
@@ -32,7 +35,7 @@ test("the current context says server, authority, token and namespace", async ()
 
 test("certificates and tokens may stand in files", async () => {
   expect(await access("files")).toMatchObject({
-    tls: { caPem: "ca.pem's text\n", certificatePem: "me.crt's text\n", privateKeyPem: "KEY" },
+    tls: { caPem: pem("CERTIFICATE", "ca.pem"), certificatePem: pem("CERTIFICATE", "me.crt"), privateKeyPem: key },
     token: "token's text",
   });
 });

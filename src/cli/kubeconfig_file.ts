@@ -71,6 +71,10 @@ export async function clusterAccess({ path, content, context, readText }: Kubeco
   const file = parsed.data;
   const contextName = context ?? file["current-context"];
   const chosen = file.contexts.find(({ name }) => name === contextName)?.context;
+  if (chosen === undefined && contextName === "")
+    throw new UsageError(
+      `the kubeconfig ${path} has no current-context; it has ${list(file.contexts)}: choose one by --context`,
+    );
   if (chosen === undefined)
     throw new UsageError(
       `the kubeconfig ${path} has no context "${contextName}"; it has ${list(file.contexts)}: choose one by --context`,
@@ -81,13 +85,27 @@ export async function clusterAccess({ path, content, context, readText }: Kubeco
       `the context "${contextName}" of ${path} names a cluster "${chosen.cluster}" that is not in it`,
     );
   const user = file.users.find(({ name }) => name === chosen.user)?.user ?? undefined;
-  const decode = (base64: string) => new TextDecoder().decode(Uint8Array.from(atob(base64), (c) => c.charCodeAt(0)));
-  const pem = async (data: string | undefined, file: string | undefined) =>
-    data !== undefined ? decode(data) : file !== undefined ? readText(file) : undefined;
-
-  const caPem = await pem(cluster["certificate-authority-data"], cluster["certificate-authority"]);
-  const certificatePem = await pem(user?.["client-certificate-data"], user?.["client-certificate"]);
-  const privateKeyPem = await pem(user?.["client-key-data"], user?.["client-key"]);
+  const pem = async (what: string, data: string | undefined, named: string | undefined, wanted: RegExp) => {
+    const text = data !== undefined ? decodeBase64(data) : named !== undefined ? await readText(named) : undefined;
+    if (text === undefined || wanted.test(text)) return text;
+    const where = data === undefined ? `the file ${named} of its ${what}` : `its ${what}-data`;
+    throw new UsageError(`the kubeconfig ${path} cannot be used for context "${contextName}": ${where} holds no PEM`);
+  };
+  const certificate = /-----BEGIN CERTIFICATE-----/;
+  const key = /-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----/;
+  const caPem = await pem(
+    "certificate-authority",
+    cluster["certificate-authority-data"],
+    cluster["certificate-authority"],
+    certificate,
+  );
+  const certificatePem = await pem(
+    "client-certificate",
+    user?.["client-certificate-data"],
+    user?.["client-certificate"],
+    certificate,
+  );
+  const privateKeyPem = await pem("client-key", user?.["client-key-data"], user?.["client-key"], key);
   const token = user?.token ?? (user?.tokenFile === undefined ? undefined : (await readText(user.tokenFile)).trim());
   return {
     server: cluster.server.replace(/\/+$/, ""),
@@ -101,6 +119,15 @@ export async function clusterAccess({ path, content, context, readText }: Kubeco
     namespace: chosen.namespace,
     contextName,
   };
+}
+
+/** What is not base64 gives text that is no PEM either. */
+function decodeBase64(text: string): string {
+  try {
+    return new TextDecoder().decode(Uint8Array.from(atob(text), (char) => char.charCodeAt(0)));
+  } catch {
+    return "";
+  }
 }
 
 function list(named: readonly { readonly name: string }[]): string {

@@ -5,6 +5,7 @@ import type { Cli } from "./cli.ts";
 import { UsageError } from "./failure.ts";
 import { type AnyObject, anyObject, isRecord } from "./object.ts";
 import { absolutePath } from "./path.ts";
+import { yamlProblem } from "./yaml_problem.ts";
 
 export interface Manifest {
   /** The file's path, or "STDIN". */
@@ -18,17 +19,40 @@ export interface Manifest {
 
 const decoder = new TextDecoder("utf-8", { fatal: true });
 
+export interface ReadOptions {
+  readonly recursive: boolean;
+  readonly namespace: string;
+  /** Told what is wrong with a file or a document; the others are read. Without it the first such error rejects. */
+  readonly onBroken?: (error: unknown) => void;
+}
+
 /** All objects of the files, folders, URLs and "-" (standard input) given, in their order; lists are opened. */
 export async function readManifests(
   cli: Cli,
   sources: readonly string[],
-  options: { readonly recursive: boolean; readonly namespace: string },
+  { recursive, namespace, onBroken }: ReadOptions,
 ): Promise<Manifest[]> {
   const manifests: Manifest[] = [];
+  let broken = false;
+  const tell = (error: unknown) => {
+    if (onBroken === undefined || error instanceof UsageError) throw error;
+    broken = true;
+    onBroken(error);
+  };
   for (const source of sources)
-    for await (const [path, text] of texts(cli, source, options.recursive))
-      for (const object of await documents(path, text)) manifests.push(identify(cli, path, object, options.namespace));
-  if (manifests.length === 0) throw new UsageError("no objects passed to apply");
+    for await (const [path, text] of texts(cli, source, recursive))
+      try {
+        for (const object of await documents(path, text, tell)) {
+          try {
+            manifests.push(identify(cli, path, object, namespace));
+          } catch (error) {
+            tell(error);
+          }
+        }
+      } catch (error) {
+        tell(error);
+      }
+  if (manifests.length === 0 && !broken) throw new UsageError("no objects passed to apply");
   return manifests;
 }
 
@@ -84,15 +108,18 @@ function utf8(path: string, bytes: Uint8Array): string {
   }
 }
 
-/** YAML documents (JSON is YAML), with lists opened. */
-async function documents(path: string, text: string): Promise<AnyObject[]> {
+/** YAML documents (JSON is YAML), with lists opened. What stands before a broken document is kept. */
+async function documents(path: string, text: string, tell: (error: unknown) => void): Promise<AnyObject[]> {
   const { parseAllDocuments } = await import("yaml");
   // YAML 1.1 types (yes, on, 0755) as kubectl reads them; merge keys too.
   const parsed = parseAllDocuments(text, { version: "1.1", merge: true, intAsBigInt: false });
   const objects: AnyObject[] = [];
   for (const document of parsed) {
     const [problem] = document.errors;
-    if (problem !== undefined) throw new Error(`error parsing ${path}: ${problem.message.split("\n")[0]}`);
+    if (problem !== undefined) {
+      tell(new Error(`error parsing ${path}: ${yamlProblem(problem.message)}`));
+      break;
+    }
     const value: unknown = JSON.parse(JSON.stringify(document.toJS({ maxAliasCount: 100 })) ?? "null");
     if (value === null) continue;
     if (!isRecord(value))

@@ -25,9 +25,11 @@ export function metadataChange(
 ): Change {
   const now = object.metadata?.[field] ?? {};
   const patch: Record<string, string | null> = {};
+  const absent: string[] = [];
   let set = false;
   for (const [key, value] of changes) {
     const before = Object.hasOwn(now, key) ? now[key] : undefined;
+    if (value === null && before === undefined && field === "labels") absent.push(key);
     if (value === null ? before === undefined : before === value) continue;
     if (value !== null && before !== undefined && !overwrite)
       throw new Error(`'${key}' already has a value (${before}), and --overwrite is false`);
@@ -47,5 +49,6 @@ export function metadataChange(
     contentType: "application/merge-patch+json",
     patch: nothing ? undefined : { metadata: { [field]: patch } },
     word,
+    notes: absent.map((key) => `label "${key}" not found.`),
   };
 }

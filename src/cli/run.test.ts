@@ -68,6 +68,26 @@ describe("the command line", () => {
     expect(err).toContain("/nowhere");
   });
 
+  test("a kubeconfig that cannot be used is told with what is wrong in it", async () => {
+    const withKubeconfig = async (text: string) =>
+      (await wherry(["get", "pods", "--kubeconfig", "k"], { files: { "/home/me/k": text } })).err;
+    expect(await withKubeconfig("a: [b")).toMatch(/^error: the kubeconfig \/home\/me\/k is not YAML: [^\n]+\d\n$/);
+    expect(await withKubeconfig("apiVersion: v1")).toContain("has no current-context; it has none");
+    const cluster = (ca: string) =>
+      `current-context: c\ncontexts: [{name: c, context: {cluster: c}}]\nclusters: [{name: c, cluster: {server: "https://x", certificate-authority-data: ${ca}}}]\n`;
+    for (const ca of ["aGk=", "%%%"])
+      expect(await withKubeconfig(cluster(`"${ca}"`))).toContain("its certificate-authority-data holds no PEM");
+  });
+
+  test("a word too many is named; a group of commands shows an example", async () => {
+    expect(await wherry(["status", "boat"])).toMatchObject({
+      code: 2,
+      err: 'error: unexpected argument "boat"\nSee wherry status --help.\n',
+    });
+    for (const group of [["rollout"], ["create", "secret"], ["create", "service"], ["set"], ["token"], ["member"]])
+      expect((await wherry([...group, "--help"])).out).toContain(`\nExample:\n  wherry ${group.join(" ")} `);
+  });
+
   test("a refusal is worded as kubectl words it", async () => {
     const status = {
       kind: "Status",

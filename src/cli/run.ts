@@ -90,6 +90,12 @@ async function execute(
     };
   });
   try {
+    // Commander counts words that are too many; the words themselves say more.
+    command.allowExcessArguments().hook("preAction", ({ args, registeredArguments }) => {
+      const surplus = args.slice(registeredArguments.length);
+      if (surplus.length > 0 && registeredArguments.at(-1)?.variadic !== true)
+        throw new UsageError(`unexpected argument "${surplus.join(" ")}"\nSee ${path} --help.`);
+    });
     await command.parseAsync(normaliseFlags(choice.rest, command), { from: "user" });
   } finally {
     if (help !== "") await terminal.write(help);

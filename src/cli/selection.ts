@@ -34,6 +34,8 @@ export async function chosenObjects(
     if (args.length > 0) throw new UsageError(`wherry ${verb} takes objects from -f or by name, not both`);
     return readManifests(cli, flags.filename, { recursive: flags.recursive === true, namespace });
   }
+  if (flags.all === true && flags.selector)
+    throw new UsageError(`--all and -l ${flags.selector} contradict each other: say one of them`);
   const chosen: ChosenObject[] = [];
   const selecting = flags.all === true || flags.selector !== undefined || flags.fieldSelector !== undefined;
   for (const { kind, names } of targets) {

@@ -1,16 +1,22 @@
 import { DiskError } from "../env/disk.ts";
+import { describeError } from "../env/log.ts";
 import type { CliEnv, GlobalFlags, Session } from "./cli.ts";
 import { UsageError } from "./failure.ts";
 import { httpConnection } from "./http_connection.ts";
 import { clusterAccess } from "./kubeconfig_file.ts";
 import { absolutePath, directoryOf } from "./path.ts";
+import { yamlProblem } from "./yaml_problem.ts";
 
 /**
  * The kubeconfig in force: --kubeconfig, then KUBECONFIG (the first file of its list that is there), then that of a
  * node on this machine, then ~/.kube/config.
  */
 export async function findKubeconfig(env: CliEnv, flags: GlobalFlags): Promise<string> {
-  if (flags.kubeconfig !== undefined) return absolutePath(env.workingDirectory, flags.kubeconfig);
+  if (flags.kubeconfig !== undefined) {
+    const path = absolutePath(env.workingDirectory, flags.kubeconfig);
+    if (await env.disk.exists(path)) return path;
+    throw new UsageError(`no kubeconfig at ${path}, which --kubeconfig names`);
+  }
   const listed = (env.environment.KUBECONFIG ?? "").split(":").filter((path) => path !== "");
   const home = env.environment.HOME;
   const candidates =
@@ -46,7 +52,7 @@ export async function openSession(env: CliEnv, flags: GlobalFlags, warn: (text: 
   try {
     content = parse(text);
   } catch (cause) {
-    throw new UsageError(`the kubeconfig ${path} is not YAML`, { cause });
+    throw new UsageError(`the kubeconfig ${path} is not YAML: ${yamlProblem(describeError(cause))}`);
   }
   const access = await clusterAccess({ path, content, context: flags.context, readText });
   return {

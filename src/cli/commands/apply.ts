@@ -5,7 +5,7 @@ import { lastApplied, lastAppliedAnnotation, withLastApplied } from "../apply/la
 import { threeWayPatch } from "../apply/three_way_patch.ts";
 import type { Cli } from "../cli.ts";
 import { ExitWith, failureText, UsageError } from "../failure.ts";
-import { collect, type DryRun, dryRunOption, outputOption } from "../flags.ts";
+import { collect, type DryRun, dryRunOption, kustomizeOption, outputOption, validateOption } from "../flags.ts";
 import { type Manifest, readManifests } from "../manifests.ts";
 import { type AnyObject, anyObject } from "../object.ts";
 import { printChange } from "../output.ts";
@@ -22,20 +22,29 @@ export function define(cli: Cli) {
     .option("--server-side", "let the server merge and remember who owns which field")
     .option("--force-conflicts", "with --server-side: take fields that others own")
     .addOption(new Option("--field-manager <name>", "who owns what is applied"))
+    .addOption(validateOption)
+    .addOption(kustomizeOption)
     .addOption(outputOption)
     .addOption(dryRunOption)
     .addHelpText("after", "\nExample:\n  wherry apply -f web.yaml")
     .action(async (words, { filename, recursive, dryRun = "none", output, ...flags }) => {
       if (words.length > 0) throw new UsageError(`Unexpected args: [${words.join(" ")}]`);
-      if (filename === undefined) throw new UsageError("must specify one of -f and -k: wherry apply wants -f FILE");
+      if (filename === undefined) throw new UsageError("wherry apply wants -f FILE (or - for standard input)");
       const { namespace } = await cli.session();
-      let failed = false;
-      for (const manifest of await readManifests(cli, filename, { recursive: recursive === true, namespace })) {
+      const broken: unknown[] = [];
+      const manifests = await readManifests(cli, filename, {
+        recursive: recursive === true,
+        namespace,
+        onBroken: (error) => broken.push(error),
+      });
+      const how: How = { dryRun, manager: flags.fieldManager, fieldValidation: flags.validate ?? "Strict" };
+      let failed = broken.length > 0;
+      for (const manifest of manifests) {
         try {
           const { object, word } =
             flags.serverSide === true
-              ? await applyOnServer(cli, manifest, dryRun, flags.fieldManager, flags.forceConflicts === true)
-              : await applyHere(cli, manifest, dryRun, flags.fieldManager);
+              ? await applyOnServer(cli, manifest, how, flags.forceConflicts === true)
+              : await applyHere(cli, manifest, how);
           await printChange(cli, object, word, { output, dryRun });
         } catch (error) {
           failed = true;
@@ -43,8 +52,15 @@ export function define(cli: Cli) {
           await cli.warn(failureText(error instanceof ApplyFailed ? error.cause : error, doing));
         }
       }
+      for (const error of broken) await cli.warn(failureText(error));
       if (failed) throw new ExitWith(1);
     });
+}
+
+interface How {
+  readonly dryRun: DryRun;
+  readonly manager: string | undefined;
+  readonly fieldValidation: string;
 }
 
 /** What was being done when it failed; kubectl puts it before the server's message. */
@@ -65,15 +81,14 @@ interface Applied {
 async function applyHere(
   cli: Cli,
   { kind, name, namespace, object, source }: Manifest,
-  dryRun: DryRun,
-  manager = "kubectl-client-side-apply",
+  { dryRun, manager = "kubectl-client-side-apply", fieldValidation }: How,
 ): Promise<Applied> {
   if (name === "") throw new Error(`error when applying "${source}": cannot use generate name with apply`);
   const { api } = await cli.session();
   const modified = withLastApplied(object);
   const written = query({
     fieldManager: manager,
-    fieldValidation: "Strict",
+    fieldValidation,
     dryRun: dryRun === "server" ? "All" : undefined,
   });
   const path = resourcePath(kind, namespace, name);
@@ -117,8 +132,7 @@ async function applyHere(
 async function applyOnServer(
   cli: Cli,
   { kind, name, namespace, object }: Manifest,
-  dryRun: DryRun,
-  manager = "kubectl",
+  { dryRun, manager = "kubectl", fieldValidation }: How,
   force: boolean,
 ): Promise<Applied> {
   if (dryRun === "client")
@@ -129,7 +143,7 @@ async function applyOnServer(
     path: resourcePath(kind, namespace, name),
     query: query({
       fieldManager: manager,
-      fieldValidation: "Strict",
+      fieldValidation,
       force,
       dryRun: dryRun === "server" ? "All" : undefined,
     }),

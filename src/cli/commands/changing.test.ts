@@ -78,6 +78,42 @@ describe("create", () => {
     expect(requests[0]?.body).toMatchObject({ data: { p: "w6k=" } });
   });
 
+  test("--dry-run=client -o yaml has the empty parts that kubectl's has; of a file it has what stands there", async () => {
+    const shown = async (...words: string[]) => (await wherry([...words, "--dry-run=client", "-o", "yaml"])).out;
+    expect(await shown("create", "ns", "x")).toBe(
+      "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: x\nspec: {}\nstatus: {}\n",
+    );
+    expect(await shown("create", "deploy", "x", "--image=y")).toEndWith("status: {}\n");
+    expect(await shown("create", "svc", "clusterip", "x", "--tcp=80")).toEndWith("status:\n  loadBalancer: {}\n");
+    const files = { "/home/me/ns.yaml": "apiVersion: v1\nkind: Namespace\nmetadata: {name: x}\n" };
+    const file = await wherry(["create", "-f", "ns.yaml", "--dry-run=client", "-o", "yaml"], { files });
+    expect(file.out).not.toContain("status");
+  });
+
+  test("secrets for TLS and for a registry, and a Service outside of the cluster, are kubectl's", async () => {
+    const files = {
+      "/home/me/c": "-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----\n",
+      "/home/me/k": "-----BEGIN RSA PRIVATE KEY-----\nx\n-----END RSA PRIVATE KEY-----\n",
+    };
+    const create = (...words: string[]) => wherry(["create", ...words], { answer: echo, files });
+    const tls = await create("secret", "tls", "t", "--cert=c", "--key=k");
+    expect(tls.requests[0]?.body).toMatchObject({
+      type: "kubernetes.io/tls",
+      data: { "tls.crt": btoa(files["/home/me/c"]), "tls.key": btoa(files["/home/me/k"]) },
+    });
+    expect(await create("secret", "tls", "t", "--cert=k", "--key=k")).toMatchObject({ code: 2 });
+    const login = ["--docker-server=a", "--docker-username=b", "--docker-password=c"];
+    const registry = await create("secret", "docker-registry", "r", ...login);
+    expect(registry.requests[0]?.body).toMatchObject({
+      type: "kubernetes.io/dockerconfigjson",
+      data: {
+        ".dockerconfigjson": "eyJhdXRocyI6eyJhIjp7InVzZXJuYW1lIjoiYiIsInBhc3N3b3JkIjoiYyIsImF1dGgiOiJZanBqIn19fQ==",
+      },
+    });
+    const outside = await create("svc", "externalname", "db", "--external-name=a.b");
+    expect(outside.requests[0]?.body).toMatchObject({ spec: { type: "ExternalName", externalName: "a.b" } });
+  });
+
   test("-f creates each document of a file; one that fails does not keep the others back", async () => {
     const files = {
       "/home/me/two.yaml":
@@ -114,6 +150,13 @@ describe("run and expose", () => {
     expect(await container("--command")).toMatchObject({ spec: { containers: [{ command: ["sleep", "-x", "5"] }] } });
   });
 
+  test("--expose prints two YAML documents, and an image that can be none is refused", async () => {
+    const flags = ["--image=x", "--expose", "--port=80", "--dry-run=client", "-o", "yaml"];
+    const documents = (await wherry(["run", "x", ...flags])).out.split("---\n");
+    expect(documents.map((text) => /kind: (\w+)/.exec(text)?.[1])).toEqual(["Service", "Pod"]);
+    for (const image of ["", "BAD image"]) expect((await wherry(["run", "x", `--image=${image}`])).code).toBe(2);
+  });
+
   test("expose takes the deployment's selector, labels and ports", async () => {
     const { out, requests } = await wherry(["expose", "deployment", "web", "--port=8080", "--target-port=80"], {
       answer: echo,
@@ -132,6 +175,7 @@ describe("run and expose", () => {
 });
 
 describe("apply", () => {
+  const postOnly: Answer = ({ method, body }) => (method === "POST" ? body : undefined);
   const manifest = (value: string) =>
     `apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\ndata: {value: "${value}"}\n`;
 
@@ -170,6 +214,34 @@ describe("apply", () => {
     );
     expect((await apply("a: [")).err).toStartWith("error: error parsing f.yaml: ");
     expect((await wherry(["apply", "-f", "absent.yaml"])).err).toBe('error: the path "absent.yaml" does not exist\n');
+  });
+
+  test("a broken file or document does not keep the others back, and is told", async () => {
+    const files = {
+      "/home/me/d/a.yaml": manifest("one"),
+      "/home/me/d/b.yaml": "a: {b",
+      "/home/me/d/c.yaml": `${manifest("two").replace("settings", "more")}---\nkind: Foo\napiVersion: v1\nmetadata: {name: x}\n`,
+    };
+    const { code, out, err } = await wherry(["apply", "-f", "d"], { answer: postOnly, files });
+    expect({ code, out }).toEqual({ code: 1, out: "configmap/settings created\nconfigmap/more created\n" });
+    expect(err).toMatch(/^error: error parsing d\/b\.yaml: .+ at line 1, column 6\nerror: .+no matches for kind "Foo"/);
+    const created = await wherry(["create", "-f", "d"], { answer: postOnly, files });
+    expect(created).toMatchObject({ code: 1, out: "configmap/settings created\nconfigmap/more created\n" });
+  });
+
+  test("--validate chooses what becomes of unknown fields; -k says what to do instead", async () => {
+    const apply = (...flags: string[]) =>
+      wherry(["apply", "-f", "-", ...flags], { answer: postOnly, input: manifest("one") });
+    for (const [flag, asked] of [
+      ["--validate=false", "Ignore"],
+      ["--validate=warn", "Warn"],
+      ["--validate", "Strict"],
+    ] as const)
+      expect((await apply(flag)).requests.at(-1)?.path).toContain(`fieldValidation=${asked}`);
+    expect((await apply("--validate=perhaps")).code).toBe(2);
+    const kustomize = await wherry(["apply", "-k", "overlay"]);
+    expect(kustomize.code).toBe(2);
+    expect(kustomize.err).toContain("kustomize build overlay | wherry apply -f -");
   });
 
   test("-n against another namespace in the file is refused", async () => {
@@ -258,5 +330,6 @@ describe("scale, set image, label", () => {
     expect((await label("app=other")).err).toBe("error: 'app' already has a value (web), and --overwrite is false\n");
     expect((await label("app=other", "--overwrite")).code).toBe(0);
     expect((await label("app=web")).out).toBe("deployment.apps/web not labeled\n");
+    expect((await label("none-")).out).toBe('label "none" not found.\ndeployment.apps/web not labeled\n');
   });
 });

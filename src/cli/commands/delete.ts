@@ -10,6 +10,7 @@ import {
   dryRunOption,
   durationMs,
   fieldSelectorOption,
+  kustomizeOption,
   selectorOption,
   wholeNumber,
 } from "../flags.ts";
@@ -50,6 +51,7 @@ export function define(cli: Cli) {
     .option("--timeout <duration>", "how long to wait (for ever)", durationMs, 0)
     .addOption(new Option("-o, --output <format>", "name").choices(["name"]))
     .addOption(dryRunOption)
+    .addOption(kustomizeOption)
     .addHelpText("after", "\nExample:\n  wherry delete deployment,service web")
     .action(async (args, flags) => {
       const { dryRun = "none", now, force } = flags;

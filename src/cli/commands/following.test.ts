@@ -147,5 +147,12 @@ describe("logs", () => {
     const labelled = await wherry(["logs", "-l", "app=web"], { answer: log });
     expect(labelled.out).toBe("b: nginx\na: nginx\n");
     expect(labelled.requests.at(-1)?.path).toContain("tailLines=10");
+    const all = await wherry(["logs", "-l", "app=web", "--tail=-1"], { answer: log });
+    expect(all.requests.at(-1)?.path).not.toContain("tailLines");
+  });
+
+  test("--all-pods tells the pods apart", async () => {
+    const { out, err } = await wherry(["logs", "deployment/web", "--all-pods"], { answer: log });
+    expect({ out, err }).toEqual({ out: "[pod/a/nginx] a: nginx\n[pod/b/nginx] b: nginx\n", err: "" });
   });
 });

@@ -43,8 +43,13 @@ export function define(cli: Cli) {
       const named = flags.container ?? container;
       if (named !== undefined && flags.allContainers === true)
         throw new UsageError(`--all-containers=true should not be specified with container name ${named}`);
+      const prefixed = flags.prefix === true || flags.allPods === true;
       const pods = await podsToRead(cli, target, flags);
-      const sources = await Promise.all(pods.map((pod) => sourcesOf(cli, pod, named, flags.allContainers === true)));
+      const sources = await Promise.all(
+        pods.map((pod) =>
+          sourcesOf(cli, pod, named, { every: flags.allContainers === true, quiet: flags.allPods === true }),
+        ),
+      );
       const all = sources.flat();
       if (flags.follow === true && all.length > flags.maxLogRequests)
         throw new Error(
@@ -59,7 +64,8 @@ export function define(cli: Cli) {
           follow: flags.follow,
           previous: flags.previous,
           timestamps: flags.timestamps,
-          tailLines: flags.tail ?? (flags.selector === undefined ? undefined : 10),
+          // As kubectl has it, -1 is all of them.
+          tailLines: flags.tail === -1 ? undefined : (flags.tail ?? (flags.selector === undefined ? undefined : 10)),
           sinceSeconds: flags.since === undefined ? undefined : Math.max(1, Math.round(flags.since / 1000)),
           sinceTime: flags.sinceTime,
           limitBytes: flags.limitBytes,
@@ -68,11 +74,11 @@ export function define(cli: Cli) {
       const { api } = await cli.session();
       const copy = async (source: Source) => {
         const stream = await api.stream(request(source));
-        const whole = flags.prefix !== true && (all.length === 1 || flags.follow !== true);
+        const whole = !prefixed && (all.length === 1 || flags.follow !== true);
         // Bytes as they are, unless lines of several containers must not be mixed.
         if (whole) for await (const chunk of stream) await cli.env.terminal.write(chunk);
         else {
-          const prefix = flags.prefix === true ? `[pod/${source.pod.metadata.name}/${source.container}] ` : "";
+          const prefix = prefixed ? `[pod/${source.pod.metadata.name}/${source.container}] ` : "";
           for await (const line of lines(stream)) await cli.print(prefix + line);
         }
       };
@@ -102,12 +108,17 @@ async function podsToRead(
   return [first];
 }
 
-async function sourcesOf(cli: Cli, pod: Observed<Pod>, named: string | undefined, every: boolean): Promise<Source[]> {
+async function sourcesOf(
+  cli: Cli,
+  pod: Observed<Pod>,
+  named: string | undefined,
+  { every, quiet }: { readonly every: boolean; readonly quiet: boolean },
+): Promise<Source[]> {
   const { initContainers = [], containers } = pod.spec;
   if (every) return [...initContainers, ...containers].map(({ name }) => ({ pod, container: name }));
   const container = chooseContainer(pod, named);
   const all = [...containers, ...initContainers.map(({ name }) => ({ name: `${name} (init)` }))];
-  if (named === undefined && all.length > 1)
+  if (named === undefined && all.length > 1 && !quiet)
     await cli.warn(`Defaulted container "${container}" out of: ${all.map(({ name }) => name).join(", ")}`);
   return [{ pod, container }];
 }

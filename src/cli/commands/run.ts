@@ -55,6 +55,10 @@ export function define(cli: Cli) {
       if (flags.rm === true && !attached) throw new UsageError("--rm should only be used for attached containers");
       if (flags.expose === true && flags.port === undefined)
         throw new UsageError("--port must be set when exposing a service");
+      if (!/^\S+$/.test(flags.image))
+        throw new UsageError(
+          `--image "${flags.image}" is not an image's name: write NAME, NAME:TAG or REGISTRY/NAME:TAG`,
+        );
       const labels = flags.labels === undefined ? { run: name } : labelPairs(flags.labels);
       const tty = flags.tty === true;
       const container = {
@@ -77,6 +81,7 @@ export function define(cli: Cli) {
         const ports = [{ port: flags.port, protocol: "TCP", targetPort: flags.port }];
         const service = { metadata: { name }, spec: { ports, selector: labels } };
         await createObject(cli, serviceKind, service, flags, { fieldManager: "kubectl-run" });
+        if (flags.output === "yaml") await cli.print("---");
       }
       const { api, namespace } = await cli.session();
       if (!quiet) {
