@@ -33,12 +33,13 @@ export function define(cli: Cli) {
       let first = true;
       for (const target of chosen) {
         for (const subject of await matching(cli, target)) {
+          const byPrefix = subject.name !== target.name;
           const describe = await describerOf(subject.kind);
           try {
             const lines = await describe({ api, ...subject, nowMs });
             const text = alignTabs(lines.join("\n"), describeStops);
-            // Two empty lines between objects, as kubectl has it.
-            await cli.print(first ? text : `\n\n${text}`);
+            // As kubectl has it: two empty lines between objects, one after each that was found by the start of its name.
+            await cli.print(byPrefix ? `${text}\n` : first ? text : `\n\n${text}`);
             first = false;
           } catch (error) {
             failures.push(failureText(error));

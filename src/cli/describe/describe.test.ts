@@ -169,7 +169,7 @@ Events:
   });
 
   test("a name may be the start of names, and no name means all", async () => {
-    expect((await wherry(["describe", "pod", "web"], { answer })).out).toBe(golden);
+    expect((await wherry(["describe", "pod", "web"], { answer })).out).toBe(`${golden}\n`);
     expect((await wherry(["describe", "pods"], { answer })).out).toBe(golden);
   });
 
@@ -192,5 +192,91 @@ Events:
     expect(out).toContain("password:  9 bytes");
     expect(out).not.toContain("swordfish");
     expect(out).not.toContain("c3dvcmRmaXNo");
+  });
+
+  test("Endpoints, EndpointSlices and a kind without a describer of its own read as kubectl's do", async () => {
+    const metadata = { name: "web", namespace: "default", uid: "u1", labels: { app: "web" } };
+    const told = async (type: string, object: object) => {
+      const found: Answer = ({ path }) =>
+        path.includes("/events?") ? { items: [] } : path.includes("?") ? { items: [object] } : object;
+      return (await wherry(["describe", type, "web"], { answer: found })).out;
+    };
+    const subsets = [{ addresses: [{ ip: "10.42.0.3" }], ports: [{ port: 80, protocol: "TCP" }] }];
+    expect(await told("endpoints", { apiVersion: "v1", kind: "Endpoints", metadata, subsets })).toBe(
+      [
+        "Name:         web",
+        "Namespace:    default",
+        "Labels:       app=web",
+        "Annotations:  <none>",
+        "Subsets:",
+        "  Addresses:          10.42.0.3",
+        "  NotReadyAddresses:  <none>",
+        "  Ports:",
+        "    Name     Port  Protocol",
+        "    ----     ----  --------",
+        "    <unset>  80    TCP",
+        "",
+        "Events:  <none>",
+        "",
+      ].join("\n"),
+    );
+    const slice = {
+      apiVersion: "discovery.k8s.io/v1",
+      kind: "EndpointSlice",
+      metadata,
+      addressType: "IPv4",
+      ports: [{ name: "", port: 80, protocol: "TCP" }],
+      endpoints: [
+        {
+          addresses: ["10.42.0.3"],
+          conditions: { ready: true },
+          nodeName: "boat",
+          targetRef: { kind: "Pod", name: "web-1" },
+        },
+      ],
+    };
+    expect(await told("endpointslice", slice)).toEndWith(
+      [
+        "AddressType:  IPv4",
+        "Ports:",
+        "  Name     Port  Protocol",
+        "  ----     ----  --------",
+        "  <unset>  80    TCP",
+        "Endpoints:",
+        "  - Addresses:  10.42.0.3",
+        "    Conditions:",
+        "      Ready:    true",
+        "    Hostname:   <unset>",
+        "    TargetRef:  Pod/web-1",
+        "    NodeName:   boat",
+        "    Zone:       <unset>",
+        "Events:         <none>",
+        "",
+      ].join("\n"),
+    );
+    const owner = { apiVersion: "v1", kind: "Node", name: "boat", uid: "n" };
+    const lease = {
+      apiVersion: "coordination.k8s.io/v1",
+      kind: "Lease",
+      metadata: { ...metadata, ownerReferences: [owner] },
+      spec: { holderIdentity: "boat" },
+    };
+    expect(await told("lease", lease)).toEndWith(
+      [
+        "API Version:  coordination.k8s.io/v1",
+        "Kind:         Lease",
+        "Metadata:",
+        "  Owner References:",
+        "    API Version:  v1",
+        "    Kind:         Node",
+        "    Name:         boat",
+        "    UID:          n",
+        "  UID:            u1",
+        "Spec:",
+        "  Holder Identity:  boat",
+        "Events:             <none>",
+        "",
+      ].join("\n"),
+    );
   });
 });

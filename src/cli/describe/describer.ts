@@ -18,6 +18,10 @@ export async function describerOf(kind: AnyKind): Promise<Describer> {
       return (await import("./secret.ts")).describeSecret;
     case "/ServiceAccount":
       return (await import("./service_account.ts")).describeServiceAccount;
+    case "/Endpoints":
+      return (await import("./endpoints.ts")).describeEndpoints;
+    case "discovery.k8s.io/EndpointSlice":
+      return (await import("./endpoints.ts")).describeEndpointSlice;
     case "apps/Deployment":
       return (await import("./deployment.ts")).describeDeployment;
     case "apps/ReplicaSet":

@@ -7,18 +7,14 @@ import type { Subject } from "./subject.ts";
 /** Any kind: its metadata, then every field under a title made of its name. */
 export async function describeGeneric({ api, kind, namespace, name, nowMs }: Subject): Promise<string[]> {
   const object = anyObject(await api.json({ method: "GET", path: resourcePath(kind, namespace, name) }));
-  const { metadata = {}, apiVersion, kind: kindName, ...rest } = object;
+  const { metadata = {}, ...rest } = object;
   const { name: _, namespace: __, labels, annotations, managedFields: ___, ...more } = metadata;
   const lines = [
     `Name:\t${metadata.name ?? ""}`,
     `Namespace:\t${metadata.namespace ?? ""}`,
     ...pairLines("Labels", labels),
     ...annotationLines({ annotations }),
-    `API Version:\t${apiVersion ?? ""}`,
-    `Kind:\t${kindName ?? ""}`,
-    "Metadata:",
-    ...fieldLines(more, "  "),
-    ...fieldLines(rest, ""),
+    ...fieldLines({ ...rest, metadata: more }, ""),
   ];
   const about = { kind: kind.kind, namespace: metadata.namespace, name, uids: [metadata.uid ?? ""] };
   return [...lines, ...(await eventLines(api, about, nowMs))];
@@ -40,8 +36,9 @@ function valueLines(title: string, value: unknown, indent: string): string[] {
   ];
 }
 
-/** "creationTimestamp" becomes "Creation Timestamp", "podIPs" "Pod I Ps" as kubectl has it would help nobody: "Pod IPs". */
+/** "creationTimestamp" is "Creation Timestamp", "podIPs" is "Pod IPs", "uid" is "UID". */
 function titleOf(key: string): string {
   const words = key.replace(/([a-z0-9])([A-Z])/g, "$1 $2");
-  return words.charAt(0).toUpperCase() + words.slice(1);
+  const title = words.charAt(0).toUpperCase() + words.slice(1);
+  return title.replace(/\b(Api|Uid|Url)\b/g, (word) => word.toUpperCase());
 }
