@@ -35,6 +35,36 @@ describe("tidy", () => {
     expect(rules).toEqual(["src/store/a.ts: Date.now is an effect: ask env"]);
   });
 
+  test("finds an effect under another name, through the global object, and as a statement of its own", () => {
+    const effects = [
+      'fetch("x");',
+      'void fetch("x");',
+      "const f = fetch;",
+      "globalThis.setTimeout(go, 1);",
+      'globalThis["fetch"]("x");',
+      "const { now } = Date;",
+      'Date["now"]();',
+      "const a = Date();",
+      "process.hrtime();",
+      'Bun.file("x");',
+      'require("fs");',
+      'import "fs";',
+    ];
+    for (const effect of effects) {
+      const rules = rulesOf(["src/main.ts", `import "./store/a.ts";`], ["src/store/a.ts", effect]);
+      expect({ effect, breaches: rules.length }).toEqual({ effect, breaches: 1 });
+    }
+    const innocent = [
+      "interface Client {",
+      "  fetch(url: string): Promise<Response>;",
+      "  readonly fetch: (url: string) => Promise<Response>;",
+      "}",
+      "const answer = await client.fetch(url);",
+      "const at = new Date(Date.parse(text));",
+    ];
+    expect(rulesOf(["src/main.ts", `import "./store/a.ts";`], ["src/store/a.ts", innocent.join("\n")])).toEqual([]);
+  });
+
   test("finds a kind that is not listed", () => {
     const rules = rulesOf(
       ["src/main.ts", `import "./kinds/all.ts"; import "./kinds/core/pod.ts"`],

@@ -53,13 +53,27 @@ const effects: readonly [RegExp, string][] = [
   [/(?<![.\w])setTimeout\b/, "setTimeout"],
   [/(?<![.\w])setInterval\b/, "setInterval"],
   [/(?<![.\w])setImmediate\b/, "setImmediate"],
-  [/(?:\bawait|\breturn|=>|=|\(|,|\?|:|globalThis\.)\s*fetch\(/, "global fetch"],
+  [/(?:\bawait|\breturn|\bvoid|=>|=|\(|,|\?|:)\s*fetch\(/, "global fetch"],
+  // A call that is a statement; a method's declaration ends in its type or its body.
+  [/^[ \t]*fetch\([^\n]*\);?[ \t]*$/m, "global fetch"],
+  // Under another name, and by way of the global object.
+  [/=\s*fetch\b(?!\s*[(:=])/, "global fetch"],
+  [
+    /(?<![.#\w])(?:globalThis|window|self)\s*(?:\.\s*(?:fetch|set(?:Timeout|Interval|Immediate))\b|\[)/,
+    "a global effect",
+  ],
+  [/\}\s*=\s*(?:Date|Math|performance|crypto|globalThis)\b(?!\.)/, "a global effect"],
+  [/\b(?:Date|Math)\s*\[/, "a global effect"],
+  [/(?<![.\w])Date\(\s*\)/, "Date() of the present"],
+  [/\bprocess\.hrtime\b/, "process.hrtime"],
+  [/(?<![.\w])Bun\.(?!deepEquals\b)/, "Bun's own I/O"],
+  [/(?<![.\w])require\(/, "require"],
   [/\bcrypto\.subtle\b/, "crypto.subtle"],
   [/\brandomUUID\b/, "randomUUID"],
   [/\bperformance\.now\b/, "performance.now"],
 ];
 const ioModules =
-  /^(node:(fs|fs\/promises|net|tls|http|https|http2|dgram|child_process|os|worker_threads|timers.*)|dockerode|ws|bun)$/;
+  /^((node:)?(fs|fs\/promises|net|tls|http|https|http2|dgram|dns.*|child_process|os|worker_threads|timers.*)|dockerode|ws|undici|bun)$/;
 const entryPoints = [/^src\/main\.ts$/, /^src\/store\/etcd\/services\.ts$/];
 
 export interface SourceFile {
