@@ -14,7 +14,7 @@ const runs = Number(option("--runs") ?? 20);
 const minutes = Number(option("--minutes") ?? 30);
 const against = option("--against");
 const names = args.filter((word) => !word.startsWith("--"));
-const known = ["start", "idle", "pods", "raft", "store", "api", "proxy"];
+const known = ["start", "idle", "pods", "raft", "store", "api", "proxy", "failover"];
 
 for (const name of names.length > 0 ? names : known) {
   if (name === "start") await benchStart(runs, json);
@@ -26,7 +26,11 @@ for (const name of names.length > 0 ? names : known) {
       console.error(`bench: no bench "${name}"; there are ${known.join(", ")}`);
       process.exit(2);
     }
-    const more = [...(against === undefined ? [] : ["--against", against]), ...(json ? ["--json"] : [])];
+    const more = [
+      ...(name === "failover" ? [String(runs)] : []),
+      ...(against === undefined ? [] : ["--against", against]),
+      ...(json ? ["--json"] : []),
+    ];
     const { status } = spawnSync(process.execPath, [script, ...more], { stdio: "inherit" });
     if (status !== 0) process.exit(status ?? 1);
   }
