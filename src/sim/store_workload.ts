@@ -101,6 +101,7 @@ class StoreWorkload {
       disk.capacityBytes = Number.POSITIVE_INFINITY;
       disk.syncMs = [0.1, 1];
       disk.failSyncs(0);
+      disk.cutPowerAt = undefined;
       own.rate = 1;
     }
     const convergedMs = await this.#converge();
@@ -271,11 +272,16 @@ class StoreWorkload {
   async #lastWord(machine: StoreMachine): Promise<void> {
     const { clock, random } = this.#sim;
     for (let tries = 0; tries < 3; tries++) {
+      await clock.runUntil(() => machine.isUp, convergeMs, `${machine.name} to run`);
       const action: Action = { type: "write", changes: [{ key: "last", value: `v${this.#nextValue++}` }] };
       const invokedMs = clock.monotonicMs();
       const operation: Operation = { client: "the last one", action, invokedMs, outcome: undefined };
       this.#operations.push(operation);
-      operation.outcome = await clock.complete(this.#carryOut(machine, action, random), convergeMs);
+      const late = sleep(clock, patienceMs).then(() => undefined);
+      operation.outcome = await clock.complete(
+        Promise.race([this.#carryOut(machine, action, random), late]),
+        convergeMs,
+      );
       if (operation.outcome?.type === "done") return;
     }
     throw new Violation("liveness", `${machine.name} takes no write after the faults have ended`);

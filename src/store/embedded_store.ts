@@ -8,7 +8,7 @@ import { AutoCompaction, type CompactionPolicy, defaultCompaction } from "./auto
 import { keyBytes } from "./bytes.ts";
 import type { ClusterStore, Member, MemberConnection, NewMember, Place, StateHash } from "./cluster.ts";
 import type { Command } from "./command.ts";
-import { readMembersFile, writeMembersFile } from "./members_file.ts";
+import { isPlaceLost, readMembersFile, writeMembersFile } from "./members_file.ts";
 import type { PeerAnswer, PeerCall } from "./peer_message.ts";
 import { completeRecovery, findDamage, recoverFromSnapshot, replaceStore } from "./recovery.ts";
 import { askForPlace } from "./rejoin.ts";
@@ -79,6 +79,8 @@ export async function startEmbeddedStore(
   if (options.recover === "snapshot" && (await findDamage(disk, directory)).length > 0)
     await recoverFromSnapshot(options);
   try {
+    if (await isPlaceLost(disk, directory))
+      throw new StoreError("Corrupt", `The store in ${directory} has lost its place among the members`);
     return await startFromDisk(options);
   } catch (error) {
     if (!(error instanceof StoreError && error.code === "Corrupt") || options.cluster === undefined) throw error;

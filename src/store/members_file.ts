@@ -53,3 +53,14 @@ export async function readMembersFile(disk: Disk, directory: string): Promise<Kn
     throw error;
   }
 }
+
+const markPath = (directory: string) => `${directory}/place-lost`;
+
+/** The others know this member by another number now: at its next start it has to ask for its place again. */
+export function markPlaceLost(disk: Disk, directory: string): Promise<void> {
+  return disk.writeFileAtomic(markPath(directory), new Uint8Array(0));
+}
+
+export function isPlaceLost(disk: Disk, directory: string): Promise<boolean> {
+  return disk.exists(markPath(directory));
+}

@@ -8,7 +8,7 @@ import { Raft } from "../raft/raft.ts";
 import { type Entry, type HardState, type MemberId, type Message, noMember, type Ready } from "../raft/types.ts";
 import type { Member } from "./cluster.ts";
 import { type Command, decodeProposal, encodeProposal } from "./command.ts";
-import { writeMembersFile } from "./members_file.ts";
+import { markPlaceLost, writeMembersFile } from "./members_file.ts";
 import type { PeerAnswer, PeerCall, PeerFrame } from "./peer_message.ts";
 import { Peers } from "./peers.ts";
 import { type Proposal, Proposals, TakenProposals } from "./proposals.ts";
@@ -65,6 +65,8 @@ const entriesForLaggards = 10_000;
 export const entryOverhead = 32;
 /** A proposal or a read that nobody could take is offered again every so many ticks. */
 const askAgainTicks = 3;
+/** Longer than any message is under way. */
+const otherNumberTicks = 80;
 
 /**
  * The driver around consensus and state: one member of the store. A proposal goes: admission (is there room in the leader's log), raft,
@@ -90,6 +92,8 @@ export class Replica {
   #opening: Promise<Peers> | undefined;
   #toldMembers: readonly Member[] = [];
   #isCaughtUp = false;
+  /** The tick since which peers speak to another number than this member's, and never to its own. */
+  #otherNumber: number | undefined;
   #ticker: Timer | undefined;
   #ticks = 0;
   #pumpPlanned = false;
@@ -523,7 +527,12 @@ export class Replica {
   }
 
   #receive(message: Message): void {
-    if (this.stopped !== undefined || message.to !== this.memberId) return;
+    if (this.stopped !== undefined) return;
+    if (message.to !== this.memberId) {
+      this.#otherNumber ??= this.#ticks;
+      return;
+    }
+    this.#otherNumber = undefined;
     if (message.type === "appendEntries") {
       let cost = 0;
       for (const { data } of message.entries) cost += data.length + entryOverhead;
@@ -601,6 +610,20 @@ export class Replica {
     }
   }
 
+  /** The others speak to another number, and have for long: this member was replaced, and its data is no part of the cluster any more. */
+  #losePlace(): void {
+    this.#otherNumber = undefined;
+    const { disk, directory } = this.#options;
+    void markPlaceLost(disk, directory).then(
+      () =>
+        this.#fail(
+          new StoreError("Unavailable", "The other members know this one by another number: it joins them again"),
+        ),
+      (error: unknown) =>
+        this.#log.warn("cannot note that this member's place is lost", { error: describeError(error) }),
+    );
+  }
+
   /** What was on its way to the leader when the connection broke may have got lost: it takes each proposal once. */
   #found(id: MemberId): void {
     const { term, leader } = this.raft;
@@ -637,6 +660,7 @@ export class Replica {
     this.#ticks++;
     const nowMs = this.#options.clock.monotonicMs();
     try {
+      if (this.#otherNumber !== undefined && this.#ticks - this.#otherNumber > otherNumberTicks) this.#losePlace();
       this.raft.tick();
       this.#snapshots.tick();
       if (this.#reads.waiting) this.#reads.tick(this.#ticks, askAgainTicks, nowMs);
