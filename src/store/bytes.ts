@@ -76,6 +76,14 @@ export class ByteWriter {
     this.raw(bytes);
   }
 
+  /** As `bytes`, of a text with one character a byte. */
+  text(text: string): void {
+    this.varint(text.length);
+    this.#reserve(text.length);
+    Buffer.prototype.latin1Write.call(this.#bytes, text, this.length, text.length);
+    this.length += text.length;
+  }
+
   /** `count` bytes of `value`. */
   fill(value: number, count: number): void {
     this.#reserve(count);

@@ -1,7 +1,9 @@
-import { afterEach, describe, expect, test } from "bun:test";
+import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import type { StoreCluster } from "../sim/store_cluster.ts";
 import { membersOf } from "./members.test_support.ts";
 import type { Store } from "./store.ts";
+
+setDefaultTimeout(60_000);
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 const text = (value: Uint8Array | undefined) => (value === undefined ? undefined : new TextDecoder().decode(value));

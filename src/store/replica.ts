@@ -160,6 +160,9 @@ export class Replica {
         this.raft.reportSnapshot(to, delivered);
         this.planPump();
       },
+      rotten: () => {
+        this.#snapshotUnderWay ??= this.#snapshot();
+      },
       received: (message) => {
         this.raft.step(message);
         this.planPump();

@@ -18,6 +18,8 @@ export interface SnapshotExchangeOptions {
   readonly send: (to: MemberId, frame: PeerFrame) => boolean;
   /** A snapshot that was offered has arrived whole, or was given up. */
   readonly sent: (to: MemberId, delivered: boolean) => void;
+  /** This member's own snapshot was refused, and is damaged: a new one is needed. */
+  readonly rotten: () => void;
   /** A peer's snapshot is here, durable and whole: this is raft's message for it. */
   readonly received: (message: Install) => void;
 }
@@ -136,6 +138,7 @@ export class SnapshotExchange {
     outgoing.silentTicks = 0;
     if (state !== "more") {
       await this.#giveUp(from);
+      if (state === "refused") await this.#checkOwn();
       this.#options.sent(from, state === "done");
       return;
     }
@@ -147,6 +150,17 @@ export class SnapshotExchange {
       const chunk: Chunk = { kind: "snapshotChunk", index, offset: at, checksum: crc32(bytes, at >>> 0), bytes };
       if (!this.#options.send(from, chunk)) return this.#failed(from);
       outgoing.next += bytes.length;
+    }
+  }
+
+  /** Sent again and again, what has rotted here would be refused for ever. */
+  async #checkOwn(): Promise<void> {
+    const { disk, directory, log, rotten } = this.#options;
+    try {
+      await readSnapshotFile(disk, snapshotPath(directory), { versions: "check" });
+    } catch (error) {
+      log.error("this member's snapshot is damaged: a new one is made", { error: describeError(error) });
+      rotten();
     }
   }
 

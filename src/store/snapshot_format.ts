@@ -321,7 +321,7 @@ function readAlarm(reader: ByteReader): Alarm {
 
 function writeVersion(writer: ByteWriter, version: Version, withKey: boolean): void {
   writer.u8((withKey ? 1 : 0) | (version.lease !== 0n ? 2 : 0));
-  if (withKey) writer.bytes(version.key);
+  if (withKey) writer.text(version.name);
   writer.varint(version.createRevision);
   writer.varint(version.modRevision);
   writer.varint(version.version);

@@ -15,7 +15,7 @@ export function* hashFrozen(frozen: Frozen, revision: number, keysAtOnce: number
   for (const head of frozen.heads()) {
     writer.reset();
     for (const version of chainOf(head, revision, compactRevision)) {
-      writer.bytes(version.key);
+      writer.text(version.name);
       writer.varint(version.createRevision);
       writer.varint(version.modRevision);
       writer.varint(version.version);
