@@ -81,6 +81,30 @@ describe("a store of several members", () => {
     }
   });
 
+  test("a founder that was killed after it made room, and before it had a snapshot that says so, lets the newcomer in", async () => {
+    cluster = await membersOf(1);
+    const [founder] = cluster.machines;
+    if (founder === undefined) throw new Error("there is one");
+    const newcomer = await cluster.machine();
+    const { clusterId } = founder.store.status();
+    const added = await cluster.wait(
+      founder.store.memberAdd({
+        name: newcomer.name,
+        publicKey: newcomer.identity.publicKeySha256,
+        peerAddresses: [`${newcomer.host.addresses[0]}:2380`],
+        clientUrls: [],
+        role: "learner",
+      }),
+    );
+    const members = founder.store.members();
+    founder.kill();
+    await cluster.wait(founder.start());
+    await cluster.wait(newcomer.start({ clusterId, memberId: added.id, members }));
+    await cluster.wait(newcomer.store.ready);
+    await cluster.wait(newcomer.store.memberPromote(added.id));
+    await cluster.wait(put(newcomer.store, "a", "1"));
+  });
+
   test("without a quorum nothing is written, and reads that must be fresh fail", async () => {
     cluster = await membersOf(3, 1, { requestTimeoutMs: 5000 });
     const leader = cluster.leader();

@@ -65,6 +65,8 @@ const entriesForLaggards = 10_000;
 export const entryOverhead = 32;
 /** A proposal or a read that nobody could take is offered again every so many ticks. */
 const askAgainTicks = 3;
+/** How long a port that is taken is waited for. */
+const openAgainMs = 1000;
 /** Longer than any message is under way. */
 const otherNumberTicks = 80;
 
@@ -208,6 +210,19 @@ export class Replica {
     this.#keepTime();
   }
 
+  /** The log says that there are others, and the snapshot before it did not: a start cannot be refused any more. */
+  async #openPeersLater(): Promise<void> {
+    const { cluster, clock } = this.#options;
+    while (cluster !== undefined && this.#peers === undefined && this.stopped === undefined) {
+      try {
+        await this.openPeers();
+      } catch (error) {
+        this.#log.error("the other members cannot be reached: trying again", { error: describeError(error) });
+        await sleep(clock, openAgainMs);
+      }
+    }
+  }
+
   /** Who the state says they are; and, while it is old, who they were said to be. */
   #knownMembers(): readonly Member[] {
     const members = this.state.members.list();
@@ -271,16 +286,7 @@ export class Replica {
     if (data.length > limit)
       throw new StoreError("TooLarge", `A request of ${data.length} bytes is too large: at most ${limit} are allowed`);
     const cost = data.length + entryOverhead;
-    let admitted = false;
-    if (this.raft.role === "leader") {
-      admitted = this.wal.admits(this.#outstandingBytes + cost) === "yes";
-      if (!admitted) {
-        await this.#admit(cost);
-        // The room was for this one alone, so it was counted there; and the store may have ended since.
-        this.#outstandingBytes = Math.max(0, this.#outstandingBytes - cost);
-        this.checkAlive();
-      }
-    }
+    if (this.raft.role === "leader" && !this.#hasRoom(cost)) await this.#makeRoom(cost);
     const { promise, resolve, reject } = Promise.withResolvers<Outcome>();
     const deadlineMs = this.#options.clock.monotonicMs() + this.#options.requestTimeoutMs;
     const change = isMemberChange(command);
@@ -309,7 +315,7 @@ export class Replica {
     const { term, leader } = this.raft;
     if (this.raft.role === "leader") {
       for (const proposal of waiting) {
-        const room = this.wal.admits(this.#outstandingBytes + proposal.data.length + entryOverhead) === "yes";
+        const room = this.#hasRoom(proposal.data.length + entryOverhead);
         try {
           if (room && this.#offerToRaft(proposal.data, proposal.change)) this.#proposals.placed(proposal, term);
           else this.#proposals.returned(proposal.number);
@@ -346,10 +352,7 @@ export class Replica {
       try {
         if (this.#leads(frame.term)) {
           const cost = data.length + entryOverhead;
-          if (this.wal.admits(this.#outstandingBytes + cost) !== "yes") {
-            await this.#admit(cost);
-            this.#outstandingBytes = Math.max(0, this.#outstandingBytes - cost);
-          }
+          if (!this.#hasRoom(cost)) await this.#makeRoom(cost);
           if (this.#leads(frame.term) && this.#offerToRaft(data, change)) continue;
         }
       } catch (cause) {
@@ -364,6 +367,18 @@ export class Replica {
 
   #leads(term: number): boolean {
     return this.raft.role === "leader" && this.raft.term === term && this.stopped === undefined;
+  }
+
+  #hasRoom(cost: number): boolean {
+    return this.wal.admits(this.#outstandingBytes + cost) === "yes";
+  }
+
+  /** Resolves when there is room for the caller, who uses it at once or not at all. */
+  async #makeRoom(cost: number): Promise<void> {
+    await this.#admit(cost);
+    // It was counted as taken for the time between there and here; and the store may have ended since.
+    this.#outstandingBytes = Math.max(0, this.#outstandingBytes - cost);
+    this.checkAlive();
   }
 
   /** Resolves when there is room, which is counted as taken from then on. */
@@ -452,6 +467,7 @@ export class Replica {
   #membersChanged(): void {
     this.raft.applyConf(this.state.members.conf());
     this.#peers?.setMembers(this.#knownMembers());
+    if (this.#opening === undefined && !this.#isAlone) void this.#openPeersLater();
     this.#noteMembers();
     this.#keepTime();
   }
