@@ -24,6 +24,7 @@ import {
 import { secretKind } from "./kinds/core/secret.ts";
 import { isNotFound, StatusError } from "./kinds/status_error.ts";
 import type { ClusterStore, Member, Place } from "./store/cluster.ts";
+import { idText, memberText, readIdText, readMemberText } from "./store/members_file.ts";
 import { snapshotPath } from "./store/snapshot.ts";
 import { StoreError } from "./store/store.ts";
 
@@ -40,14 +41,6 @@ function settingsOf(config: Config): JoinGrant["settings"] {
   const { clusterCidr, serviceCidr, nodePortRange, clusterDomain } = config;
   return { clusterCidr, serviceCidr, serviceNodePortRange: `${nodePortRange.from}-${nodePortRange.to}`, clusterDomain };
 }
-
-const hex = (id: bigint) => id.toString(16);
-const onWire = ({ id, ...member }: Member) => ({
-  id: hex(id),
-  ...member,
-  peerAddresses: [...member.peerAddresses],
-  clientUrls: [...member.clientUrls],
-});
 
 /** Raised when a server cannot join: the person who started it can do something about it. */
 export class JoinError extends Error {
@@ -173,11 +166,11 @@ export function createClusterDesk(options: DeskOptions): ClusterDesk {
           {},
         );
       const member = await asStatus(store.memberAdd({ name, publicKey, peerAddresses, clientUrls, role: "learner" }));
-      log.info("a server joins", { member: name, id: hex(member.id) });
+      log.info("a server joins", { member: name, id: idText(member.id) });
       return {
-        clusterId: hex(store.status().clusterId),
-        memberId: hex(member.id),
-        members: store.members().map(onWire),
+        clusterId: idText(store.status().clusterId),
+        memberId: idText(member.id),
+        members: store.members().map(memberText),
         authority,
         adminToken,
         settings: settingsOf(config),
@@ -200,7 +193,7 @@ export function createClusterDesk(options: DeskOptions): ClusterDesk {
       const members = store.members().map((member) => {
         const connection = connections.find(({ id }) => id === member.id);
         return {
-          ...onWire(member),
+          ...memberText(member),
           isLeader: member.id === leaderId,
           connected: member.id === memberId || connection?.connected === true,
           ...(connection?.address === undefined ? {} : { address: connection.address }),
@@ -209,14 +202,14 @@ export function createClusterDesk(options: DeskOptions): ClusterDesk {
       });
       const voting = members.filter(({ role }) => role !== "learner");
       const spare = voting.filter(({ connected }) => connected).length - (Math.floor(voting.length / 2) + 1);
-      return { clusterId: hex(clusterId), members, tolerates: Math.max(0, spare), hasQuorum: spare >= 0 };
+      return { clusterId: idText(clusterId), members, tolerates: Math.max(0, spare), hasQuorum: spare >= 0 };
     },
 
     async remove(name) {
-      const member = store.members().find((candidate) => candidate.name === name || hex(candidate.id) === name);
+      const member = store.members().find((candidate) => candidate.name === name || idText(candidate.id) === name);
       if (member === undefined) throw new StatusError(404, "NotFound", `members "${name}" not found`, { name });
       await asStatus(store.memberRemove(member.id));
-      log.info("a server was removed", { member: member.name, id: hex(member.id) });
+      log.info("a server was removed", { member: member.name, id: idText(member.id) });
     },
   };
 }
@@ -281,11 +274,10 @@ export function holdsStore(disk: Disk, directory: string): Promise<boolean> {
 }
 
 export function placeOf({ clusterId, memberId, members }: JoinGrant): Place {
-  const id = (text: string) => BigInt(`0x${text}`);
   return {
-    clusterId: id(clusterId),
-    memberId: id(memberId),
-    members: members.map((member) => ({ ...member, id: id(member.id) })),
+    clusterId: readIdText(clusterId),
+    memberId: readIdText(memberId),
+    members: members.map(readMemberText),
   };
 }
 

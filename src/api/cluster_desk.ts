@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { IdText, MemberText } from "../store/members_file.ts";
 
 /** What the API does with the members of the cluster, by HTTP under /wherry/v1. Composed in membership.ts. */
 export interface ClusterDesk {
@@ -35,22 +36,11 @@ export type TokenWish = z.infer<typeof TokenWish>;
 export const GrantedToken = z.object({ token: z.string(), expiresAt: z.string() });
 export type GrantedToken = z.infer<typeof GrantedToken>;
 
-const id = z.string().regex(/^[0-9a-f]{1,16}$/);
-
-const MemberOnWire = z.object({
-  id,
-  name: z.string(),
-  publicKey: z.string(),
-  peerAddresses: z.array(z.string()),
-  clientUrls: z.array(z.string()),
-  role: z.enum(["voter", "learner", "witness"]),
-});
-
 /** All that a server needs to be one of the cluster; secret. */
 export const JoinGrant = z.object({
-  clusterId: id,
-  memberId: id,
-  members: z.array(MemberOnWire),
+  clusterId: IdText,
+  memberId: IdText,
+  members: z.array(MemberText),
   /** The pair that the servers' certificates are issued by. */
   authority: z.object({ certificatePem: z.string(), privateKeyPem: z.string() }),
   adminToken: z.string(),
@@ -65,9 +55,9 @@ export const JoinGrant = z.object({
 export type JoinGrant = z.infer<typeof JoinGrant>;
 
 export const ClusterMembers = z.object({
-  clusterId: id,
+  clusterId: IdText,
   members: z.array(
-    MemberOnWire.extend({
+    MemberText.extend({
       isLeader: z.boolean(),
       /** As the server sees it that was asked; itself too. */
       connected: z.boolean(),

@@ -1,4 +1,4 @@
-import type { HttpClient, WebSocketClient, WebSocketClientConnection } from "../env/http.ts";
+import { bodyChunks, type HttpClient, type WebSocketClient, type WebSocketClientConnection } from "../env/http.ts";
 import { StatusError } from "../kinds/status_error.ts";
 import { isRecord } from "./http/json_value.ts";
 import type { AttachRequest, ByteStream, ContainerStream, ExecRequest, KubeletLink, PodRef } from "./kubelet_link.ts";
@@ -58,26 +58,12 @@ export function remoteKubelet(options: RemoteKubeletOptions): KubeletLink {
         signal,
       });
       if (!response.ok) throw statusOf(response.status, await response.text());
-      return chunksOf(response.body);
+      return bodyChunks(response.body);
     },
     exec: (request: ExecRequest) => open(request, "exec", request.command),
     attach: (request) => open(request, "attach", []),
     portForward: (pod, port) => options.connect(pod, port),
   };
-}
-
-async function* chunksOf(body: ReadableStream<Uint8Array> | null): AsyncGenerator<Uint8Array> {
-  if (body === null) return;
-  const reader = body.getReader();
-  try {
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done) return;
-      yield value;
-    }
-  } finally {
-    await reader.cancel().catch(() => undefined);
-  }
 }
 
 function statusOf(code: number, text: string): StatusError {

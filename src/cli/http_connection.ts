@@ -1,4 +1,4 @@
-import { type HttpClient, type WebSocketClient, WebSocketRefused } from "../env/http.ts";
+import { bodyChunks, type HttpClient, type WebSocketClient, WebSocketRefused } from "../env/http.ts";
 import { describeError } from "../env/log.ts";
 import { type StatusDetails, StatusError } from "../kinds/status_error.ts";
 import type { ApiConnection, ApiRequest, Query } from "./api_connection.ts";
@@ -64,7 +64,7 @@ export function httpConnection({
     },
     stream: async (request, signal) => {
       const { body } = await send(request, signal);
-      return chunks(body);
+      return bodyChunks(body);
     },
     webSocket: async (path, query, protocols) => {
       const url = access.server.replace(/^http/, "ws") + path + search(query);
@@ -76,20 +76,6 @@ export function httpConnection({
       }
     },
   };
-}
-
-async function* chunks(body: ReadableStream<Uint8Array> | null): AsyncGenerator<Uint8Array> {
-  if (body === null) return;
-  const reader = body.getReader();
-  try {
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done) return;
-      yield value;
-    }
-  } finally {
-    await reader.cancel().catch(() => undefined);
-  }
 }
 
 function search(query: Query | undefined): string {

@@ -90,3 +90,18 @@ export class WebSocketRefused extends Error {
     this.body = body;
   }
 }
+
+/** A body's chunks as they come; who stops reading lets the connection go. */
+export async function* bodyChunks(body: ReadableStream<Uint8Array> | null): AsyncGenerator<Uint8Array> {
+  if (body === null) return;
+  const reader = body.getReader();
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    await reader.cancel().catch(() => undefined);
+  }
+}

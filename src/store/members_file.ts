@@ -8,24 +8,37 @@ export interface KnownMembers {
   readonly members: readonly Member[];
 }
 
-const id = z
-  .string()
-  .regex(/^[0-9a-f]{1,16}$/)
-  .transform((text) => BigInt(`0x${text}`));
-const MembersFile = z.object({
-  version: z.literal(1),
-  clusterId: id,
-  members: z.array(
-    z.object({
-      id,
-      name: z.string(),
-      publicKey: z.string(),
-      peerAddresses: z.array(z.string()),
-      clientUrls: z.array(z.string()),
-      role: z.enum(["voter", "learner", "witness"]),
-    }),
-  ),
+/** Of a cluster or a member, as text: hexadecimal. */
+export const IdText = z.string().regex(/^[0-9a-f]{1,16}$/);
+
+/** A member in JSON. */
+export const MemberText = z.object({
+  id: IdText,
+  name: z.string(),
+  publicKey: z.string(),
+  peerAddresses: z.array(z.string()),
+  clientUrls: z.array(z.string()),
+  role: z.enum(["voter", "learner", "witness"]),
 });
+export type MemberText = z.infer<typeof MemberText>;
+
+export function idText(id: bigint): string {
+  return id.toString(16);
+}
+
+export function readIdText(text: string): bigint {
+  return BigInt(`0x${text}`);
+}
+
+export function memberText({ id, peerAddresses, clientUrls, ...rest }: Member): MemberText {
+  return { id: idText(id), ...rest, peerAddresses: [...peerAddresses], clientUrls: [...clientUrls] };
+}
+
+export function readMemberText(member: MemberText): Member {
+  return { ...member, id: readIdText(member.id) };
+}
+
+const MembersFile = z.object({ version: z.literal(1), clusterId: IdText, members: z.array(MemberText) });
 
 const pathOf = (directory: string) => `${directory}/members.json`;
 
@@ -34,12 +47,7 @@ export async function writeMembersFile(
   directory: string,
   { clusterId, members }: KnownMembers,
 ): Promise<void> {
-  const hex = (value: bigint) => value.toString(16);
-  const file = {
-    version: 1,
-    clusterId: hex(clusterId),
-    members: members.map((member) => ({ ...member, id: hex(member.id) })),
-  };
+  const file = { version: 1, clusterId: idText(clusterId), members: members.map(memberText) };
   await disk.writeFileAtomic(pathOf(directory), new TextEncoder().encode(`${JSON.stringify(file, null, 2)}\n`));
 }
 
@@ -47,7 +55,8 @@ export async function writeMembersFile(
 export async function readMembersFile(disk: Disk, directory: string): Promise<KnownMembers | undefined> {
   try {
     const text = new TextDecoder().decode(await disk.readFile(pathOf(directory)));
-    return MembersFile.parse(JSON.parse(text));
+    const { clusterId, members } = MembersFile.parse(JSON.parse(text));
+    return { clusterId: readIdText(clusterId), members: members.map(readMemberText) };
   } catch (error) {
     if (error instanceof DiskError || error instanceof SyntaxError || error instanceof z.ZodError) return undefined;
     throw error;
