@@ -57,9 +57,18 @@ export async function removeNode(
   const left = readdirSync(dataDir);
   if (left.length > 0)
     await say(`Removed the node's data; ${dataDir} stays, because others put things there: ${left.join(", ")}.`);
-  else {
-    await rmdir(dataDir);
-    await say(`Removed ${dataDir}.`);
+  else if (await removeEmpty(dataDir)) await say(`Removed ${dataDir}.`);
+  else await say(`Removed the node's data; ${dataDir} stays, because it is a mount point.`);
+}
+
+/** Resolves to whether the directory is gone: one on which a disk is mounted cannot be removed, and need not be. */
+export async function removeEmpty(directory: string): Promise<boolean> {
+  try {
+    await rmdir(directory);
+    return true;
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "EBUSY") return false;
+    throw error;
   }
 }
 
